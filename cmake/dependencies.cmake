@@ -1,0 +1,10 @@
+# Everything comes from Debian 12 packages (tools/packages.txt lists them); nothing is downloaded by CMake.
+find_package(Threads REQUIRED)
+find_package(fmt 9 REQUIRED)
+find_package(tl-expected REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
+find_package(CLI11 2.3 REQUIRED)
+find_package(spdlog 1.10 REQUIRED)

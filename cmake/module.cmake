@@ -1,0 +1,18 @@
+# tern_module(path DEPS ...): one static library for the folder src/<path>, named tern_<path with _>.
+# Sub-folders that are modules of their own (backend/reference) are not swept in.
+function(tern_module path)
+  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  string(REPLACE "/" "_" name "tern_${path}")
+  set(dir ${PROJECT_SOURCE_DIR}/src/${path})
+  file(GLOB sources CONFIGURE_DEPENDS ${dir}/*.cc ${dir}/codecs/*.cc ${dir}/arch/*.cc)
+  if(sources)
+    add_library(${name} STATIC ${sources})
+    set(scope PUBLIC)
+    tern_set_warnings(${name})
+  else()
+    add_library(${name} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_include_directories(${name} ${scope} ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(${name} ${scope} ${ARG_DEPS})
+endfunction()

@@ -1,0 +1,19 @@
+# Flags that every target of ours shares. No fast-math and no FMA contraction: results must not depend on them.
+function(tern_set_warnings target)
+  target_compile_options(${target} PRIVATE
+    -Wall -Wextra -Wshadow -Wconversion -fno-fast-math -ffp-contract=off)
+  if(TERN_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+endfunction()
+
+if(TERN_SANITIZE)
+  add_compile_options(-fsanitize=${TERN_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${TERN_SANITIZE})
+  if(TERN_SANITIZE MATCHES "undefined")
+    add_compile_options(-fno-sanitize-recover=all)
+  endif()
+endif()
+if(TERN_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
