@@ -1,0 +1,143 @@
+// The contract between the model and whoever computes. A backend owns its memory and its packed
+// weights; the decoder only strings the operations together. Integer results are exact; float sums
+// follow the fixed order of base/math.h, so every backend on the CPU gives the same bits.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <variant>
+
+#include "base/result.h"
+#include "base/types.h"
+#include "tensor/buffer.h"
+#include "tensor/dense_matrix.h"
+#include "tensor/ternary_matrix.h"
+#include "tensor/view.h"
+
+namespace tern {
+
+/// How the inputs of ternary layers are represented.
+enum class ActivationType : uint8_t { kInt8, kFloat };
+
+/// Nonlinearity of the gate in the feed-forward layer.
+enum class GateFunction : uint8_t { kReluSquared, kSilu };
+
+/// Which elements of a head RoPE turns together: (i, i + d/2), or (2i, 2i + 1).
+enum class RopeStyle : uint8_t { kNeox, kInterleaved };
+
+/// What a linear layer does with its result.
+enum class Epilogue : uint8_t { kStore, kAdd };
+
+/// A ternary matrix in a backend's own layout, shape (rows, cols) = (outputs, inputs).
+class PackedTernary {
+ public:
+  virtual ~PackedTernary() = default;
+  virtual int64_t rows() const = 0;
+  virtual int64_t cols() const = 0;
+  /// Columns that share a weight scale; cols() unless the scales are grouped.
+  virtual int64_t group() const = 0;
+  virtual size_t bytes() const = 0;
+};
+
+/// The token table, shape (vocabulary, dim): rows for the embedding, dot products for the head.
+class TokenTable {
+ public:
+  virtual ~TokenTable() = default;
+  virtual int64_t rows() const = 0;
+  virtual int64_t cols() const = 0;
+  virtual size_t bytes() const = 0;
+};
+
+using TableSource = std::variant<DenseMatrix, TernaryMatrix>;
+
+/// Rows on their way into a linear layer. kInt8: q = clamp(round_half_even(x * s), -128, 127) with
+/// s = 127 / max(max|x|, 1e-5) over each group (formats.md section 10); kFloat: x itself.
+struct LinearInput {
+  ActivationType type = ActivationType::kInt8;
+  int64_t rows = 0;
+  int64_t cols = 0;
+  int64_t group = 0;        // kInt8: columns that share a scale
+  int8_t* q = nullptr;      // kInt8: (rows, cols)
+  float* scale = nullptr;   // kInt8: (rows, cols / group), the s above
+  float* values = nullptr;  // kFloat: (rows, cols)
+};
+
+/// Where each row of a step stands: row r is the token at positions[r] of the sequence in cache
+/// slot slots[r].
+struct StepInfo {
+  std::span<const int32_t> positions;  // (rows)
+  std::span<const int32_t> slots;      // (rows)
+};
+
+/// Keys and values of one layer: (slots, capacity, kv_heads * head_dim) float32 each.
+struct KvLayer {
+  float* k = nullptr;
+  float* v = nullptr;
+  int64_t capacity = 0;  // positions a slot can hold
+};
+
+struct HeadShape {
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;
+
+  int64_t q_cols() const { return heads * head_dim; }
+  int64_t kv_cols() const { return kv_heads * head_dim; }
+  int64_t qkv_cols() const { return q_cols() + 2 * kv_cols(); }
+};
+
+/// What happens to q and k between projection and attention.
+struct RopeOptions {
+  RopeStyle style = RopeStyle::kNeox;
+  int64_t dims = 0;                // leading elements of a head that are turned
+  const float* cos_sin = nullptr;  // (positions, dims): dims/2 cosines, then dims/2 sines
+  const float* q_norm = nullptr;   // (head_dim) RMSNorm gains per head before RoPE, or null
+  const float* k_norm = nullptr;
+  float eps = 0;
+};
+
+/// Operations are ordered as called and noexcept; faults of a device surface in Synchronize().
+/// Thread rule: one caller at a time.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual std::string_view name() const = 0;
+
+  /// Zeroed memory, aligned to 64 bytes. Errors: kResourceExhausted.
+  virtual Result<Buffer> Allocate(size_t bytes) = 0;
+  /// A copy of host floats in the backend's memory.
+  virtual Result<Buffer> Upload(std::span<const float> values) = 0;
+  virtual Result<std::unique_ptr<PackedTernary>> Pack(TernaryMatrix matrix) = 0;
+  virtual Result<std::unique_ptr<TokenTable>> PackTable(TableSource table) = 0;
+
+  /// x[r] = table[ids[r]]; ids are in range.
+  virtual void Embed(std::span<const TokenId> ids, const TokenTable& table,
+                     FloatView x) noexcept = 0;
+  /// RMSNorm with gain (cols), or none when gain is null; then out.type decides on quantisation.
+  virtual void NormQuantize(FloatView x, const float* gain, float eps,
+                            const LinearInput& out) noexcept = 0;
+  /// y (rows, w.rows) = x w^T, stored or added.
+  virtual void Linear(const LinearInput& x, const PackedTernary& w, FloatView y,
+                      Epilogue epilogue) noexcept = 0;
+  /// Normalises and turns q and k of qkv (rows, qkv_cols) in place, and stores k and v at each
+  /// row's position.
+  virtual void RopeStoreKv(FloatView qkv, const HeadShape& shape, const RopeOptions& rope,
+                           const StepInfo& step, const KvLayer& kv) noexcept = 0;
+  /// Causal attention of each row over positions 0..own of its slot. q, out: (rows, q_cols).
+  virtual void Attention(FloatView q, const HeadShape& shape, const StepInfo& step,
+                         const KvLayer& kv, FloatView out) noexcept = 0;
+  /// out = gate_function(gate) * up, with gate_up (rows, 2 * out.cols) holding gate, then up.
+  virtual void GatedActivation(FloatView gate_up, GateFunction function,
+                               FloatView out) noexcept = 0;
+  /// out = RMSNorm(x[row_ids]) * gain: the rows that want logits.
+  virtual void NormRows(FloatView x, std::span<const int32_t> row_ids, const float* gain, float eps,
+                        FloatView out) noexcept = 0;
+  /// logits (rows, table.rows) = x table^T.
+  virtual void Logits(FloatView x, const TokenTable& table, FloatView logits) noexcept = 0;
+  virtual Status Synchronize() = 0;
+};
+
+}  // namespace tern

@@ -1,0 +1,98 @@
+#include "backend/reference/reference_math.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/math.h"
+
+namespace tern {
+
+void RmsNormRow(const float* x, const float* gain, float eps, size_t n, float* out) {
+  if (gain == nullptr) {
+    std::copy(x, x + n, out);
+    return;
+  }
+  const float mean = SumLanes(n, [x](size_t i) { return x[i] * x[i]; }) / static_cast<float>(n);
+  const float inverse = 1.0f / std::sqrt(mean + eps);
+  for (size_t i = 0; i < n; ++i) out[i] = x[i] * inverse * gain[i];
+}
+
+float QuantizeGroup(const float* x, size_t n, int8_t* q) {
+  float largest = 0;
+  for (size_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
+  // A NaN never wins the comparison above; the lower bound keeps the scale finite for a row of
+  // zeros.
+  const float s = 127.0f / std::max(largest, 1e-5f);
+  for (size_t i = 0; i < n; ++i) {
+    const float rounded = std::nearbyint(x[i] * s);  // half to even, the default rounding mode
+    q[i] = static_cast<int8_t>(rounded >= -128.0f ? std::min(rounded, 127.0f) : -128.0f);
+  }
+  return s;
+}
+
+int32_t DotInt8(const int8_t* a, const int8_t* b, size_t n) {
+  int32_t sum = 0;
+  for (size_t i = 0; i < n; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+float RowDot(const LinearInput& x, int64_t m, const int8_t* weights, const TernaryMatrix& matrix,
+             int64_t n, int64_t group) {
+  const int64_t groups = x.cols / group;
+  const auto size = static_cast<size_t>(group);
+  float total = 0;
+  for (int64_t g = 0; g < groups; ++g) {
+    const int64_t first = g * group;
+    const float weight_scale = matrix.ScaleAt(n, first);
+    float part;
+    if (x.type == ActivationType::kInt8) {
+      const int32_t sum = DotInt8(x.q + m * x.cols + first, weights + first, size);
+      part = static_cast<float>(sum) * (weight_scale / x.scale[m * groups + g]);
+    } else {
+      const float* values = x.values + m * x.cols + first;
+      const int8_t* w = weights + first;
+      part = SumLanes(size, [&](size_t i) { return values[i] * static_cast<float>(w[i]); }) *
+             weight_scale;
+    }
+    total = g == 0 ? part : total + part;
+  }
+  return total;
+}
+
+void TurnHead(float* head, RopeStyle style, int64_t dims, const float* cos_sin) {
+  const int64_t half = dims / 2;
+  for (int64_t i = 0; i < half; ++i) {
+    const int64_t a = style == RopeStyle::kNeox ? i : 2 * i;
+    const int64_t b = style == RopeStyle::kNeox ? i + half : 2 * i + 1;
+    const float x = head[a], y = head[b], c = cos_sin[i], s = cos_sin[half + i];
+    head[a] = x * c - y * s;
+    head[b] = y * c + x * s;
+  }
+}
+
+void AttendHead(const float* q, const KvRows& rows, float scale, size_t head_dim,
+                std::vector<float>& weights, float* out) {
+  const auto count = static_cast<size_t>(rows.count);
+  weights.resize(count);
+  for (size_t p = 0; p < count; ++p)
+    weights[p] = Dot(q, rows.k + static_cast<int64_t>(p) * rows.stride, head_dim) * scale;
+  const float largest = *std::max_element(weights.begin(), weights.end());
+  for (float& w : weights) w = std::exp(w - largest);
+  const float inverse = 1.0f / SumLanes(count, [&](size_t i) { return weights[i]; });
+  std::fill(out, out + head_dim, 0.0f);
+  for (size_t p = 0; p < count; ++p) {
+    const float w = weights[p] * inverse;
+    const float* v = rows.v + static_cast<int64_t>(p) * rows.stride;
+    for (size_t d = 0; d < head_dim; ++d) out[d] += w * v[d];
+  }
+}
+
+float Gate(GateFunction function, float x) {
+  if (function == GateFunction::kReluSquared) {
+    const float positive = std::max(x, 0.0f);
+    return positive * positive;
+  }
+  return x / (1.0f + std::exp(-x));
+}
+
+}  // namespace tern

@@ -1,0 +1,43 @@
+// The formulas of the reference backend, one function each, for a single row or head.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace tern {
+
+/// out = x / sqrt(mean(x^2) + eps) * gain; a null gain copies x unchanged (no norm). out may be x.
+void RmsNormRow(const float* x, const float* gain, float eps, size_t n, float* out);
+
+/// Int8 absmax quantisation of n values that share a scale; returns s = 127 / max(max|x|, 1e-5).
+float QuantizeGroup(const float* x, size_t n, int8_t* q);
+
+/// Exact: int32 sum of products.
+int32_t DotInt8(const int8_t* a, const int8_t* b, size_t n);
+
+/// One output of a linear layer: row m of x times weight row n. Sums inside a group are exact
+/// (int8) or in the fixed order (float); groups are added in increasing order.
+float RowDot(const LinearInput& x, int64_t m, const int8_t* weights, const TernaryMatrix& matrix,
+             int64_t n, int64_t group);
+
+/// Turns the first `dims` elements of a head by the angles of its position.
+void TurnHead(float* head, RopeStyle style, int64_t dims, const float* cos_sin);
+
+/// Keys and values of one kv head: row p at k + p * stride.
+struct KvRows {
+  const float* k;
+  const float* v;
+  int64_t stride;
+  int64_t count;
+};
+
+/// out = softmax(q . k * scale) v. `weights` is scratch.
+void AttendHead(const float* q, const KvRows& rows, float scale, size_t head_dim,
+                std::vector<float>& weights, float* out);
+
+float Gate(GateFunction function, float x);
+
+}  // namespace tern

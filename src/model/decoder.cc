@@ -1,0 +1,154 @@
+#include "model/decoder.h"
+
+#include <algorithm>
+
+namespace tern {
+namespace {
+
+size_t FloatBytes(int64_t rows, int64_t cols) {
+  return static_cast<size_t>(rows * cols) * sizeof(float);
+}
+
+// Groups of the widest input at the finest group of any layer.
+int64_t FinestGroup(const Model& model) {
+  int64_t finest = model.config.ffn;
+  for (const LayerWeights& w : model.layers)
+    for (const auto* m : {&w.qkv, &w.o, &w.gate_up, &w.down})
+      finest = std::min(finest, (*m)->group());
+  return finest;
+}
+
+}  // namespace
+
+Decoder::Decoder(const Model& model, Backend& backend, const DecoderOptions& options)
+    : model_(model), cfg_(model.config), be_(backend), options_(options) {}
+
+Result<std::unique_ptr<Decoder>> Decoder::Create(const Model& model, Backend& backend,
+                                                 const DecoderOptions& options) {
+  std::unique_ptr<Decoder> decoder(new Decoder(model, backend, options));
+  if (decoder->options_.max_positions <= 0) decoder->options_.max_positions = model.config.context;
+  TERN_TRY(decoder->AllocateBuffers());
+  return decoder;
+}
+
+Status Decoder::AllocateBuffers() {
+  const int64_t rows = options_.max_rows, logit_rows = std::min(options_.max_logit_rows, rows);
+  const int64_t widest = std::max({cfg_.dim, cfg_.heads.q_cols(), cfg_.ffn});
+  const struct {
+    Buffer* buffer;
+    size_t bytes;
+  } wanted[] = {
+      {&x_, FloatBytes(rows, cfg_.dim)},
+      {&qkv_, FloatBytes(rows, cfg_.heads.qkv_cols())},
+      {&att_, FloatBytes(rows, cfg_.heads.q_cols())},
+      {&gate_up_, FloatBytes(rows, 2 * cfg_.ffn)},
+      {&h_, FloatBytes(rows, cfg_.ffn)},
+      {&in_q_, static_cast<size_t>(rows * widest)},
+      {&in_scale_, FloatBytes(rows, widest / FinestGroup(model_) + 1)},
+      {&in_values_, options_.activations == ActivationType::kFloat ? FloatBytes(rows, widest) : 0},
+      {&final_, FloatBytes(logit_rows, cfg_.dim)},
+      {&logits_, FloatBytes(logit_rows, cfg_.vocab)},
+  };
+  for (const auto& w : wanted) {
+    TERN_ASSIGN_OR_RETURN(*w.buffer, be_.Allocate(w.bytes));
+  }
+  TERN_ASSIGN_OR_RETURN(rope_, be_.Upload(RopeTable(cfg_.rope, options_.max_positions)));
+  return {};
+}
+
+Result<KvCache> Decoder::CreateCache(int64_t slots, int64_t capacity) {
+  return KvCache::Create(be_, {cfg_.layers, slots, capacity, cfg_.heads.kv_cols()});
+}
+
+FloatView Decoder::Rows(const Buffer& buffer, int64_t rows, int64_t cols) const {
+  return {buffer.as<float>(), rows, cols};
+}
+
+LinearInput Decoder::Input(const PackedTernary& w, int64_t rows) const {
+  return {
+      options_.activations,  rows, w.cols(), w.group(), in_q_.as<int8_t>(), in_scale_.as<float>(),
+      in_values_.as<float>()};
+}
+
+Status Decoder::CheckBatch(const Batch& batch, const KvCache& cache) const {
+  const size_t rows = batch.tokens.size();
+  if (rows == 0 || static_cast<int64_t>(rows) > options_.max_rows)
+    return Fail(Code::kInvalidArgument, "batch of {} rows, expected 1 to {}", rows,
+                options_.max_rows);
+  if (batch.positions.size() != rows || batch.slots.size() != rows)
+    return Fail(Code::kInvalidArgument, "batch of {} tokens with {} positions and {} slots", rows,
+                batch.positions.size(), batch.slots.size());
+  const int64_t positions = std::min(cache.shape().capacity, options_.max_positions);
+  for (size_t r = 0; r < rows; ++r) {
+    if (batch.tokens[r] < 0 || batch.tokens[r] >= cfg_.vocab)
+      return Fail(Code::kInvalidArgument, "token id {} is not in the vocabulary of {}",
+                  batch.tokens[r], cfg_.vocab);
+    if (batch.positions[r] < 0 || batch.positions[r] >= positions)
+      return Fail(Code::kInvalidArgument, "position {} is beyond the context of {}",
+                  batch.positions[r], positions);
+    if (batch.slots[r] < 0 || batch.slots[r] >= cache.shape().slots)
+      return Fail(Code::kInvalidArgument, "cache slot {} of {}", batch.slots[r],
+                  cache.shape().slots);
+  }
+  if (static_cast<int64_t>(batch.logit_rows.size()) >
+      std::min(options_.max_logit_rows, options_.max_rows))
+    return Fail(Code::kInvalidArgument, "logits of {} rows wanted, at most {}",
+                batch.logit_rows.size(), options_.max_logit_rows);
+  for (const int32_t row : batch.logit_rows)
+    if (row < 0 || static_cast<size_t>(row) >= rows)
+      return Fail(Code::kInvalidArgument, "logits of row {} of {} wanted", row, rows);
+  return {};
+}
+
+Result<FloatView> Decoder::Forward(const Batch& batch, KvCache& cache) {
+  TERN_TRY(CheckBatch(batch, cache));
+  const auto rows = static_cast<int64_t>(batch.tokens.size());
+  const StepInfo step{batch.positions, batch.slots};
+  be_.Embed(batch.tokens, *model_.embedding, Rows(x_, rows, cfg_.dim));
+  for (int64_t i = 0; i < cfg_.layers; ++i)
+    Layer(model_.layers[static_cast<size_t>(i)], step, cache.Layer(i), rows);
+
+  const auto wanted = static_cast<int64_t>(batch.logit_rows.size());
+  const FloatView last = Rows(final_, wanted, cfg_.dim);
+  const FloatView logits = Rows(logits_, wanted, cfg_.vocab);
+  be_.NormRows(Rows(x_, rows, cfg_.dim), batch.logit_rows, model_.output_norm.as<float>(), cfg_.eps,
+               last);
+  be_.Logits(last, model_.Head(), logits);
+  TERN_TRY(be_.Synchronize());
+  return logits;
+}
+
+// One layer. A missing gain means "no norm, quantise only": sub-norms and head norms are data, not
+// branches.
+void Decoder::Layer(const LayerWeights& w, const StepInfo& step, const KvLayer& kv, int64_t rows) {
+  const HeadShape& heads = cfg_.heads;
+  const FloatView x = Rows(x_, rows, cfg_.dim);  // (rows, dim)
+  const FloatView qkv =
+      Rows(qkv_, rows, heads.qkv_cols());  // (rows, (heads + 2 kv_heads) * head_dim)
+  const FloatView att = Rows(att_, rows, heads.q_cols());  // (rows, heads * head_dim)
+  const FloatView gate_up = Rows(gate_up_, rows, 2 * cfg_.ffn);
+  const FloatView h = Rows(h_, rows, cfg_.ffn);
+  const RopeOptions rope{cfg_.rope_style,      cfg_.rope.dims,       rope_.as<float>(),
+                         w.q_norm.as<float>(), w.k_norm.as<float>(), cfg_.eps};
+
+  const LinearInput attn_in = Input(*w.qkv, rows);
+  be_.NormQuantize(x, w.attn_norm.as<float>(), cfg_.eps, attn_in);
+  be_.Linear(attn_in, *w.qkv, qkv, Epilogue::kStore);
+  be_.RopeStoreKv(qkv, heads, rope, step, kv);
+  be_.Attention(qkv.Columns(0, heads.q_cols()), heads, step, kv, att);
+
+  const LinearInput o_in = Input(*w.o, rows);
+  be_.NormQuantize(att, w.attn_sub_norm.as<float>(), cfg_.eps, o_in);
+  be_.Linear(o_in, *w.o, x, Epilogue::kAdd);
+
+  const LinearInput ffn_in = Input(*w.gate_up, rows);
+  be_.NormQuantize(x, w.ffn_norm.as<float>(), cfg_.eps, ffn_in);
+  be_.Linear(ffn_in, *w.gate_up, gate_up, Epilogue::kStore);
+  be_.GatedActivation(gate_up, cfg_.gate, h);
+
+  const LinearInput down_in = Input(*w.down, rows);
+  be_.NormQuantize(h, w.ffn_sub_norm.as<float>(), cfg_.eps, down_in);
+  be_.Linear(down_in, *w.down, x, Epilogue::kAdd);
+}
+
+}  // namespace tern

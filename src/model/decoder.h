@@ -1,0 +1,58 @@
+// The decoder of every architecture tern runs: embedding, layers, head, strung together from a
+// backend's operations.
+#pragma once
+
+#include <memory>
+
+#include "model/executor.h"
+#include "model/model.h"
+
+namespace tern {
+
+struct DecoderOptions {
+  int64_t max_rows = 512;        // rows of one forward pass; longer prompts come in chunks
+  int64_t max_logit_rows = 512;  // rows that may ask for logits
+  int64_t max_positions = 0;     // 0: the model's context
+  ActivationType activations = ActivationType::kInt8;
+};
+
+class Decoder final : public Executor {
+ public:
+  /// The model and the backend must outlive the decoder. Errors: kResourceExhausted.
+  static Result<std::unique_ptr<Decoder>> Create(const Model& model, Backend& backend,
+                                                 const DecoderOptions& options);
+
+  int64_t max_rows() const override { return options_.max_rows; }
+  Result<FloatView> Forward(const Batch& batch, KvCache& cache) override;
+
+  /// A cache with the right shape for this model.
+  Result<KvCache> CreateCache(int64_t slots, int64_t capacity);
+
+ private:
+  Decoder(const Model& model, Backend& backend, const DecoderOptions& options);
+
+  Status AllocateBuffers();
+  Status CheckBatch(const Batch& batch, const KvCache& cache) const;
+  void Layer(const LayerWeights& w, const StepInfo& step, const KvLayer& kv, int64_t rows);
+  FloatView Rows(const Buffer& buffer, int64_t rows, int64_t cols) const;
+  LinearInput Input(const PackedTernary& w, int64_t rows) const;
+
+  const Model& model_;
+  const ModelConfig& cfg_;
+  Backend& be_;
+  DecoderOptions options_;
+  // Buffers of max_rows rows, named as the papers name what they hold:
+  Buffer x_;          // (rows, dim) residual stream
+  Buffer qkv_;        // (rows, (heads + 2 kv_heads) * head_dim)
+  Buffer att_;        // (rows, heads * head_dim)
+  Buffer gate_up_;    // (rows, 2 * ffn)
+  Buffer h_;          // (rows, ffn)
+  Buffer in_q_;       // (rows, widest input) int8
+  Buffer in_scale_;   // (rows, groups of the widest input)
+  Buffer in_values_;  // (rows, widest input) float activations
+  Buffer final_;      // (logit rows, dim)
+  Buffer logits_;     // (logit rows, vocab)
+  Buffer rope_;       // (positions, rope dims)
+};
+
+}  // namespace tern

@@ -1,0 +1,63 @@
+// A loaded model: configuration and weights in a backend's memory.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backend/backend.h"
+#include "formats/weight_source.h"
+#include "model/model_config.h"
+
+namespace tern {
+
+/// Gains are (dim) unless said otherwise; an empty buffer means the model has none.
+struct LayerWeights {
+  Buffer attn_norm, attn_sub_norm;         // attn_sub_norm: (heads * head_dim)
+  Buffer q_norm, k_norm;                   // (head_dim)
+  Buffer ffn_norm, ffn_sub_norm;           // ffn_sub_norm: (ffn)
+  std::unique_ptr<PackedTernary> qkv;      // (heads * head_dim + 2 * kv_heads * head_dim, dim)
+  std::unique_ptr<PackedTernary> o;        // (dim, heads * head_dim)
+  std::unique_ptr<PackedTernary> gate_up;  // (2 * ffn, dim)
+  std::unique_ptr<PackedTernary> down;     // (dim, ffn)
+};
+
+struct Model {
+  ModelConfig config;
+  std::vector<LayerWeights> layers;
+  std::unique_ptr<TokenTable> embedding;  // (vocab, dim)
+  std::unique_ptr<TokenTable> head;       // (vocab, dim); null when tied to the embedding
+  Buffer output_norm;                     // (dim)
+
+  const TokenTable& Head() const { return head ? *head : *embedding; }
+  /// Bytes of all weights in the backend's memory.
+  size_t WeightBytes() const;
+};
+
+/// Called with (layers done, layers in all).
+using LoadProgress = std::function<void(int64_t, int64_t)>;
+
+/// Reads, checks and packs every weight, tensor by tensor. Errors name the file and tensor, the
+/// shape or type found and the one expected.
+Result<Model> LoadModel(const WeightSource& source, Backend& backend,
+                        const LoadProgress& progress = {});
+
+/// A tensor that LoadModel will ask for.
+struct ExpectedTensor {
+  std::string name;
+  int64_t rows, cols;  // vectors: rows = 1
+  bool ternary;
+  bool optional;
+};
+
+/// Everything a model of this configuration consists of, in file order. For loading, checking and
+/// `tern info`.
+std::vector<ExpectedTensor> ExpectedTensors(const ModelConfig& config);
+
+/// Looks for everything that would keep LoadModel from working, without reading weights.
+Status CheckTensors(const WeightSource& source, const ModelConfig& config);
+
+}  // namespace tern
