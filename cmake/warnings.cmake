@@ -8,6 +8,7 @@ function(tern_set_warnings target)
 endfunction()
 
 if(TERN_SANITIZE)
+  add_compile_definitions(_GLIBCXX_ASSERTIONS)
   add_compile_options(-fsanitize=${TERN_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${TERN_SANITIZE})
   if(TERN_SANITIZE MATCHES "undefined")
