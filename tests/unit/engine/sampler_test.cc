@@ -1,0 +1,94 @@
+#include "engine/sampler.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <map>
+
+namespace tern {
+namespace {
+
+const std::vector<float> kLogits = {0.0f, 2.0f, 1.0f, -1.0f, 2.0f};
+
+TokenId Pick(SamplingParams params, std::span<const float> logits,
+             std::span<const TokenId> history = {}) {
+  const auto id = Sampler(params).Sample(logits, history);
+  EXPECT_TRUE(id);
+  return id.value_or(-1);
+}
+
+std::map<TokenId, int> Draw(SamplingParams params, int times) {
+  std::map<TokenId, int> counts;
+  Sampler sampler(params);
+  for (int i = 0; i < times; ++i) ++counts[*sampler.Sample(kLogits, {})];
+  return counts;
+}
+
+TEST(Sampler, GreedyTakesTheLargestAndTheLowestIdOfEquals) {
+  EXPECT_EQ(Pick({.temperature = 0}, kLogits), 1);
+}
+
+TEST(Sampler, SameSeedSameTokensOtherSeedOthers) {
+  const auto run = [](uint64_t seed) {
+    Sampler sampler({.temperature = 2, .top_k = 0, .top_p = 1, .min_p = 0, .seed = seed});
+    std::vector<TokenId> ids;
+    for (int i = 0; i < 50; ++i) ids.push_back(*sampler.Sample(kLogits, {}));
+    return ids;
+  };
+  EXPECT_EQ(run(5), run(5));
+  EXPECT_NE(run(5), run(6));
+}
+
+// Oracle: the softmax itself; 5 standard deviations of a binomial.
+TEST(Sampler, FrequenciesFollowTheSoftmaxAtItsTemperature) {
+  constexpr int kTimes = 40000;
+  const float temperature = 1.5f;
+  const auto counts =
+      Draw({.temperature = temperature, .top_k = 0, .top_p = 1, .min_p = 0, .seed = 3}, kTimes);
+  double total = 0;
+  for (const float l : kLogits) total += std::exp(l / temperature);
+  for (size_t i = 0; i < kLogits.size(); ++i) {
+    const double p = std::exp(kLogits[i] / temperature) / total;
+    EXPECT_NEAR(counts.at(static_cast<TokenId>(i)), p * kTimes,
+                5 * std::sqrt(kTimes * p * (1 - p)));
+  }
+}
+
+TEST(Sampler, TopKTopPAndMinPCutTheTail) {
+  const SamplingParams open = {.temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0, .seed = 1};
+  SamplingParams k = open, p = open, m = open;
+  k.top_k = 2;
+  p.top_p = 0.5f;  // the two equal tops hold 0.73 of the mass; the first alone 0.37
+  m.min_p = 0.3f;  // e^-1 = 0.37 stays, e^-2 = 0.14 goes
+  EXPECT_EQ(Draw(k, 2000).size(), 2u);
+  EXPECT_EQ(Draw(p, 2000).size(), 2u);
+  EXPECT_EQ(Draw(m, 2000).size(), 3u);
+  EXPECT_EQ(Draw(open, 2000).size(), 5u);
+}
+
+TEST(Sampler, PenaltiesLookAtTheHistory) {
+  const std::vector<TokenId> history = {1, 1, 4};
+  EXPECT_EQ(Pick({.temperature = 0, .repeat_penalty = 3}, kLogits, history), 2);
+  EXPECT_EQ(Pick({.temperature = 0, .presence_penalty = 0.5f}, kLogits, history), 1);
+  EXPECT_EQ(Pick({.temperature = 0, .frequency_penalty = 0.6f}, kLogits, history), 4);
+  EXPECT_EQ(Pick({.temperature = 0, .repeat_penalty = 3, .repeat_last_n = 1}, kLogits, history), 1);
+}
+
+TEST(Sampler, NanIsNeverPickedAndAllNanIsAnError) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(Pick({.temperature = 0}, std::vector<float>{nan, 1.0f}), 1);
+  EXPECT_FALSE(Sampler({}).Sample(std::vector<float>{nan, nan}, {}));
+}
+
+TEST(CheckSampling, NamesWhatIsOutOfRange) {
+  EXPECT_TRUE(CheckSampling({}));
+  const auto status = CheckSampling({.top_p = 1.5f});
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().message, "top_p: found 1.5, expected 0 to 1");
+  EXPECT_FALSE(CheckSampling({.temperature = -1}));
+  EXPECT_FALSE(CheckSampling({.temperature = std::numeric_limits<float>::quiet_NaN()}));
+}
+
+}  // namespace
+}  // namespace tern
