@@ -44,8 +44,8 @@ struct Codec {
                    std::span<float> out);
 
   /// Ternary types only. kCorrupt for a code of 3 (the message names row and column) and for scales
-  /// that are not finite. Scales come back in the simplest lossless sharing: per tensor when all
-  /// are equal, else per row, else per group.
+  /// that are not finite. Scales are shared as the type shares them: one (I2_S), per row (IQ*_BN),
+  /// per group (the others); SimplifyScales of tensor/scales.h finds those that are equal.
   Result<TernaryMatrix> (*decode_ternary)(int64_t rows, int64_t cols,
                                           std::span<const std::byte> bytes);
 

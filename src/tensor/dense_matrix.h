@@ -32,11 +32,12 @@ Result<uint64_t> RowBytes(DType type, int64_t cols);
 /// `bytes` holds at least the blocks needed. Layouts: docs/formats.md.
 void DecodeRow(DType type, const std::byte* bytes, std::span<float> out);
 
-/// Encodes as upstream ggml's reference quantisers do (byte-identical), for types tern writes: F32 F16 BF16 Q8_0 Q6_K.
-/// in.size() is a multiple of the block; out has the exact size.
+/// Encodes as upstream ggml's reference quantisers do (byte-identical), for types tern writes: F32
+/// F16 BF16 Q8_0 Q6_K. in.size() is a multiple of the block; out has the exact size.
 Status EncodeRow(DType type, std::span<const float> in, std::span<std::byte> out);
 
-/// A row-major matrix (rows, cols) in one of the dense types. The bytes live as long as any copy of `owner`.
+/// A row-major matrix (rows, cols) in one of the dense types. The bytes live as long as any copy of
+/// `owner`.
 struct DenseMatrix {
   DType type = DType::kF32;
   int64_t rows = 0;

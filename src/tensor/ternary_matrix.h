@@ -1,4 +1,5 @@
-// The one canonical form of a ternary matrix. Every file format decodes to it, every backend packs from it.
+// The one canonical form of a ternary matrix. Every file format decodes to it, every backend packs
+// from it.
 #pragma once
 
 #include <cstdint>
@@ -21,18 +22,19 @@ struct ScaleSpec {
 };
 
 /// Host matrix of -1, 0, +1, shape (rows, cols) = (outputs, inputs), with its scales.
-/// Storage: 2-bit codes q+1 in 0..2, row-major, element c of a row in byte c/4 at bits 2*(c%4); rows start at byte
-/// borders; unused bits of a row's last byte are 1 (q = 0).
-/// Thread rule: immutable once built.
+/// Storage: 2-bit codes q+1 in 0..2, row-major, element c of a row in byte c/4 at bits 2*(c%4);
+/// rows start at byte borders; unused bits of a row's last byte are 1 (q = 0). Thread rule:
+/// immutable once built.
 class TernaryMatrix {
  public:
   TernaryMatrix() = default;
 
-  /// Errors: kInvalidArgument for sizes that don't agree, a value outside -1..1, a scale that is not finite.
+  /// Errors: kInvalidArgument for sizes that don't agree, a value outside -1..1, a scale that is
+  /// not finite.
   static Result<TernaryMatrix> FromValues(int64_t rows, int64_t cols, std::span<const int8_t> q,
                                           ScaleSpec scale);
-  /// Takes codes already in the storage above, size rows * RowBytes(cols). A code of 3 is kCorrupt (the message
-  /// names row and column).
+  /// Takes codes already in the storage above, size rows * RowBytes(cols). A code of 3 is kCorrupt
+  /// (the message names row and column).
   static Result<TernaryMatrix> FromCodes(int64_t rows, int64_t cols, std::vector<uint8_t> codes,
                                          ScaleSpec scale);
 
@@ -64,5 +66,9 @@ class TernaryMatrix {
   std::vector<uint8_t> codes_;
   ScaleSpec scale_;
 };
+
+/// Codes 0..3, one in each byte, -> the storage above; out holds
+/// TernaryMatrix::RowBytes(codes.size()) bytes. A code of 3 is kept, for FromCodes to find.
+void PackCodes(std::span<const uint8_t> codes, uint8_t* out);
 
 }  // namespace tern
