@@ -58,11 +58,17 @@ struct LinearInput {
   ActivationType type = ActivationType::kInt8;
   int64_t rows = 0;
   int64_t cols = 0;
-  int64_t group = 0;        // kInt8: columns that share a scale
-  int8_t* q = nullptr;      // kInt8: (rows, cols)
-  float* scale = nullptr;   // kInt8: (rows, cols / group), the s above
-  float* values = nullptr;  // kFloat: (rows, cols)
+  int64_t group = 0;      // kInt8: columns that share a step; cols, or the weights' group
+  int64_t stride = 0;     // elements from row to row of q and values: cols, padded to kInputPadding
+  int8_t* q = nullptr;    // kInt8: (rows, stride), zero beyond cols
+  float* step = nullptr;  // kInt8: (rows, cols / group), 1 / s: x is about q * step
+  int32_t* sums = nullptr;  // kInt8: (rows, cols / group), sum of q: kernels that hold weights as
+                            // 0..2 subtract it
+  float* values = nullptr;  // kFloat: (rows, stride), zero beyond cols
 };
+
+/// Columns of linear inputs are padded to a multiple of this, so that kernels need no tail.
+inline constexpr int64_t kInputPadding = 64;
 
 /// Where each row of a step stands: row r is the token at positions[r] of the sequence in cache
 /// slot slots[r].

@@ -2,11 +2,17 @@
 
 #include <algorithm>
 
+#include "base/math.h"
+
 namespace tern {
 namespace {
 
 size_t FloatBytes(int64_t rows, int64_t cols) {
   return static_cast<size_t>(rows * cols) * sizeof(float);
+}
+
+int64_t PaddedCols(int64_t cols) {
+  return static_cast<int64_t>(AlignUp(static_cast<uint64_t>(cols), kInputPadding));
 }
 
 // Groups of the widest input at the finest group of any layer.
@@ -33,7 +39,8 @@ Result<std::unique_ptr<Decoder>> Decoder::Create(const Model& model, Backend& ba
 
 Status Decoder::AllocateBuffers() {
   const int64_t rows = options_.max_rows, logit_rows = std::min(options_.max_logit_rows, rows);
-  const int64_t widest = std::max({cfg_.dim, cfg_.heads.q_cols(), cfg_.ffn});
+  const int64_t widest = PaddedCols(std::max({cfg_.dim, cfg_.heads.q_cols(), cfg_.ffn}));
+  const int64_t groups = widest / FinestGroup(model_) + 1;
   const struct {
     Buffer* buffer;
     size_t bytes;
@@ -44,7 +51,8 @@ Status Decoder::AllocateBuffers() {
       {&gate_up_, FloatBytes(rows, 2 * cfg_.ffn)},
       {&h_, FloatBytes(rows, cfg_.ffn)},
       {&in_q_, static_cast<size_t>(rows * widest)},
-      {&in_scale_, FloatBytes(rows, widest / FinestGroup(model_) + 1)},
+      {&in_step_, FloatBytes(rows, groups)},
+      {&in_sums_, FloatBytes(rows, groups)},
       {&in_values_, options_.activations == ActivationType::kFloat ? FloatBytes(rows, widest) : 0},
       {&final_, FloatBytes(logit_rows, cfg_.dim)},
       {&logits_, FloatBytes(logit_rows, cfg_.vocab)},
@@ -65,9 +73,15 @@ FloatView Decoder::Rows(const Buffer& buffer, int64_t rows, int64_t cols) const 
 }
 
 LinearInput Decoder::Input(const PackedTernary& w, int64_t rows) const {
-  return {
-      options_.activations,  rows, w.cols(), w.group(), in_q_.as<int8_t>(), in_scale_.as<float>(),
-      in_values_.as<float>()};
+  return {.type = options_.activations,
+          .rows = rows,
+          .cols = w.cols(),
+          .group = w.group(),
+          .stride = PaddedCols(w.cols()),
+          .q = in_q_.as<int8_t>(),
+          .step = in_step_.as<float>(),
+          .sums = in_sums_.as<int32_t>(),
+          .values = in_values_.as<float>()};
 }
 
 Status Decoder::CheckBatch(const Batch& batch, const KvCache& cache) const {

@@ -47,9 +47,10 @@ class Decoder final : public Executor {
   Buffer att_;        // (rows, heads * head_dim)
   Buffer gate_up_;    // (rows, 2 * ffn)
   Buffer h_;          // (rows, ffn)
-  Buffer in_q_;       // (rows, widest input) int8
-  Buffer in_scale_;   // (rows, groups of the widest input)
-  Buffer in_values_;  // (rows, widest input) float activations
+  Buffer in_q_;       // (rows, widest input, padded) int8
+  Buffer in_step_;    // (rows, groups of the widest input)
+  Buffer in_sums_;    // (rows, groups of the widest input) int32
+  Buffer in_values_;  // (rows, widest input, padded) float activations
   Buffer final_;      // (logit rows, dim)
   Buffer logits_;     // (logit rows, vocab)
   Buffer rope_;       // (positions, rope dims)

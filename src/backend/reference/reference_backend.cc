@@ -103,16 +103,9 @@ class ReferenceBackend final : public Backend {
                     const LinearInput& out) noexcept override {
     pool_.ParallelFor(Index(x.rows), 1, [&](size_t begin, size_t end) {
       std::vector<float> normed(Index(x.cols));
-      for (size_t r = begin; r < end; ++r) {
-        const float* row = x.Row(static_cast<int64_t>(r));
-        float* to =
-            out.type == ActivationType::kFloat ? out.values + r * Index(x.cols) : normed.data();
-        RmsNormRow(row, gain, eps, Index(x.cols), to);
-        if (out.type == ActivationType::kFloat) continue;
-        const size_t group = Index(out.group), groups = Index(x.cols) / group;
-        for (size_t g = 0; g < groups; ++g)
-          out.scale[r * groups + g] =
-              QuantizeGroup(to + g * group, group, out.q + r * Index(x.cols) + g * group);
+      for (auto r = static_cast<int64_t>(begin); r < static_cast<int64_t>(end); ++r) {
+        RmsNormRow(x.Row(r), gain, eps, Index(x.cols), normed.data());
+        StoreInputRow(normed.data(), out, r);
       }
     });
   }

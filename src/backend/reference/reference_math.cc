@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/math.h"
 
@@ -30,6 +31,26 @@ float QuantizeGroup(const float* x, size_t n, int8_t* q) {
   return s;
 }
 
+void StoreInputRow(const float* x, const LinearInput& input, int64_t r) {
+  const auto cols = static_cast<size_t>(input.cols);
+  if (input.type == ActivationType::kFloat) {
+    float* to = input.values + r * input.stride;
+    std::copy(x, x + cols, to);
+    std::fill(to + cols, to + input.stride, 0.0f);
+    return;
+  }
+  int8_t* to = input.q + r * input.stride;
+  const auto group = static_cast<size_t>(input.group);
+  const int64_t groups = input.cols / input.group;
+  for (int64_t g = 0; g < groups; ++g) {
+    const size_t first = static_cast<size_t>(g) * group;
+    const int64_t at = r * groups + g;
+    input.step[at] = 1.0f / QuantizeGroup(x + first, group, to + first);
+    input.sums[at] = std::accumulate(to + first, to + first + group, int32_t{0});
+  }
+  std::fill(to + cols, to + input.stride, int8_t{0});
+}
+
 int32_t DotInt8(const int8_t* a, const int8_t* b, size_t n) {
   int32_t sum = 0;
   for (size_t i = 0; i < n; ++i) sum += a[i] * b[i];
@@ -46,10 +67,10 @@ float RowDot(const LinearInput& x, int64_t m, const int8_t* weights, const Terna
     const float weight_scale = matrix.ScaleAt(n, first);
     float part;
     if (x.type == ActivationType::kInt8) {
-      const int32_t sum = DotInt8(x.q + m * x.cols + first, weights + first, size);
-      part = static_cast<float>(sum) * (weight_scale / x.scale[m * groups + g]);
+      const int32_t sum = DotInt8(x.q + m * x.stride + first, weights + first, size);
+      part = static_cast<float>(sum) * (weight_scale * x.step[m * groups + g]);
     } else {
-      const float* values = x.values + m * x.cols + first;
+      const float* values = x.values + m * x.stride + first;
       const int8_t* w = weights + first;
       part = SumLanes(size, [&](size_t i) { return values[i] * static_cast<float>(w[i]); }) *
              weight_scale;

@@ -12,8 +12,11 @@ namespace tern {
 /// out = x / sqrt(mean(x^2) + eps) * gain; a null gain copies x unchanged (no norm). out may be x.
 void RmsNormRow(const float* x, const float* gain, float eps, size_t n, float* out);
 
-/// Int8 absmax quantisation of n values that share a scale; returns s = 127 / max(max|x|, 1e-5).
+/// Int8 absmax quantisation of n values that share a step; returns s = 127 / max(max|x|, 1e-5).
 float QuantizeGroup(const float* x, size_t n, int8_t* q);
+
+/// Row r of a linear input from x (cols), as input.type says; fills the padding with zeros.
+void StoreInputRow(const float* x, const LinearInput& input, int64_t r);
 
 /// Exact: int32 sum of products.
 int32_t DotInt8(const int8_t* a, const int8_t* b, size_t n);

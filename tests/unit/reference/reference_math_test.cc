@@ -105,24 +105,44 @@ TEST_P(RowDotTest, MatchesTheDequantisedProduct) {
   ASSERT_TRUE(matrix) << matrix.error().message;
 
   const int64_t group = scale.kind == ScaleKind::kGroup ? kGroup : kCols;
-  std::vector<float> values = RandomFloats(kCols, 8);
+  const std::vector<float> x = RandomFloats(kCols, 8);
   std::vector<int8_t> xq(kCols);
-  std::vector<float> xs(kCols / group);
-  for (int64_t g = 0; g < kCols / group; ++g)
-    xs[static_cast<size_t>(g)] =
-        QuantizeGroup(values.data() + g * group, static_cast<size_t>(group), xq.data() + g * group);
-  const LinearInput input{GetParam().type, 1, kCols, group, xq.data(), xs.data(), values.data()};
+  std::vector<float> step(kCols / kGroup), values(kCols);
+  std::vector<int32_t> sums(kCols / kGroup);
+  const LinearInput input{GetParam().type, 1,           kCols,       group,        kCols,
+                          xq.data(),       step.data(), sums.data(), values.data()};
+  StoreInputRow(x.data(), input, 0);
   for (int64_t n = 0; n < kRows; ++n) {
     double want = 0;
     for (int64_t c = 0; c < kCols; ++c) {
       const auto i = static_cast<size_t>(c);
-      const double x = input.type == ActivationType::kInt8
-                           ? xq[i] / double{xs[static_cast<size_t>(c / group)]}
-                           : values[i];
-      want += x * q[static_cast<size_t>(n * kCols + c)] * matrix->ScaleAt(n, c);
+      const double in = input.type == ActivationType::kInt8
+                            ? xq[i] * double{step[static_cast<size_t>(c / group)]}
+                            : x[i];
+      want += in * q[static_cast<size_t>(n * kCols + c)] * matrix->ScaleAt(n, c);
     }
     EXPECT_NEAR(RowDot(input, 0, q.data() + n * kCols, *matrix, n, group), want, 2e-5);
   }
+}
+
+TEST(StoreInputRow, QuantisesByGroupsWithSumsAndZeroPadding) {
+  std::vector<float> x(128, 0.25f);
+  x[3] = -1;
+  x[127] = 8;
+  std::vector<int8_t> q(192, 99);
+  std::vector<float> step(2);
+  std::vector<int32_t> sums(2);
+  StoreInputRow(
+      x.data(),
+      {ActivationType::kInt8, 1, 128, 64, 192, q.data(), step.data(), sums.data(), nullptr}, 0);
+  EXPECT_EQ(q[3], -127);
+  EXPECT_EQ(q[0], 32);  // 31.75
+  EXPECT_EQ(q[127], 127);
+  EXPECT_EQ(q[64], 4);  // 3.97
+  EXPECT_EQ(sums[0], 63 * 32 - 127);
+  EXPECT_EQ(sums[1], 63 * 4 + 127);
+  EXPECT_FLOAT_EQ(step[1], 8 / 127.0f);
+  EXPECT_EQ(std::count(q.begin() + 128, q.end(), 0), 64);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, RowDotTest,
