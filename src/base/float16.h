@@ -1,4 +1,5 @@
-// IEEE binary16 and bfloat16 as bit patterns, converted in software so that every machine gives the same bits.
+// IEEE binary16 and bfloat16 as bit patterns, converted in software so that every machine gives the
+// same bits.
 #pragma once
 
 #include <bit>
@@ -12,7 +13,8 @@ inline float HalfToFloat(uint16_t h) {
   const uint32_t exponent = (h >> 10) & 0x1fu;
   uint32_t mantissa = h & 0x3ffu;
   if (exponent == 0x1f) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
-  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
+  if (exponent != 0)
+    return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
   // Zero or subnormal: value = mantissa * 2^-24, exact in float32.
   const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
   return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(magnitude));
@@ -26,7 +28,8 @@ inline uint16_t FloatToHalf(float f) {
   if (magnitude > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u);   // NaN
   if (magnitude >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);  // >= 65520 rounds up
   if (magnitude < 0x38800000u) {
-    // Subnormal half: adding 0.5 leaves the value, rounded to a multiple of 2^-24, in the low mantissa bits.
+    // Subnormal half: adding 0.5 leaves the value, rounded to a multiple of 2^-24, in the low
+    // mantissa bits.
     const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
     return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(shifted) - 0x3f000000u));
   }

@@ -1,4 +1,5 @@
-// Checked integer arithmetic for sizes that come from files, and float reductions in one fixed order.
+// Checked integer arithmetic for sizes that come from files, and float reductions in one fixed
+// order.
 #pragma once
 
 #include <cstddef>
@@ -21,12 +22,13 @@ inline std::optional<uint64_t> CheckedAdd(uint64_t a, uint64_t b) {
   return out;
 }
 
-/// Smallest multiple of `to` (a power of two) that is >= value. The caller has checked that it fits.
+/// Smallest multiple of `to` (a power of two) that is >= value. The caller has checked that it
+/// fits.
 constexpr uint64_t AlignUp(uint64_t value, uint64_t to) { return (value + to - 1) & ~(to - 1); }
 
-/// Lanes of every float reduction: element i is added to lane i mod 16 in increasing i, then the lanes are added
-/// pairwise (i with i+8, then +4, +2, +1). Every backend follows this order, so float results are the same bits on
-/// every ISA, for every thread count.
+/// Lanes of every float reduction: element i is added to lane i mod 16 in increasing i, then the
+/// lanes are added pairwise (i with i+8, then +4, +2, +1). Every backend follows this order, so
+/// float results are the same bits on every ISA, for every thread count.
 inline constexpr size_t kReduceLanes = 16;
 
 inline float ReduceLanes(float* lanes) {

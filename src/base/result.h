@@ -1,5 +1,6 @@
-// Errors as values. A failure on account of input (a file, a request, the environment) travels as Result<T>, and each
-// level that knows more puts its context in front: "model.gguf: tensor 'blk.3.attn_q.weight': found ..., expected ...".
+// Errors as values. A failure on account of input (a file, a request, the environment) travels as
+// Result<T>, and each level that knows more puts its context in front: "model.gguf: tensor
+// 'blk.3.attn_q.weight': found ..., expected ...".
 #pragma once
 
 #include <fmt/format.h>
@@ -50,18 +51,18 @@ inline tl::unexpected<Error> Within(std::string_view context, Error error) {
 #define TERN_CONCAT(a, b) TERN_CONCAT_INNER(a, b)
 
 /// Returns the error of a Status or Result expression, if it is one.
-#define TERN_TRY(expr)                                                 \
-  do {                                                                 \
-    if (auto tern_status = (expr); !tern_status)                       \
+#define TERN_TRY(expr)                                                      \
+  do {                                                                      \
+    if (auto tern_status = (expr); !tern_status)                            \
       return tl::unexpected<::tern::Error>(std::move(tern_status.error())); \
   } while (false)
 
 /// `TERN_ASSIGN_OR_RETURN(auto file, MappedFile::Open(path));`
 #define TERN_ASSIGN_OR_RETURN(decl, expr) \
   TERN_ASSIGN_OR_RETURN_IMPL(TERN_CONCAT(tern_result_, __LINE__), decl, expr)
-#define TERN_ASSIGN_OR_RETURN_IMPL(tmp, decl, expr)                                 \
-  auto tmp = (expr);                                                                \
-  if (!tmp) return tl::unexpected<::tern::Error>(std::move(tmp.error()));           \
+#define TERN_ASSIGN_OR_RETURN_IMPL(tmp, decl, expr)                       \
+  auto tmp = (expr);                                                      \
+  if (!tmp) return tl::unexpected<::tern::Error>(std::move(tmp.error())); \
   decl = std::move(*tmp)
 
 }  // namespace tern

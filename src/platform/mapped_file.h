@@ -17,7 +17,8 @@ class MappedFile {
   static Result<std::shared_ptr<const MappedFile>> Open(const std::string& path);
 
   /// A view of bytes in memory under a name, for tests and fuzzers.
-  static std::shared_ptr<const MappedFile> FromBytes(std::string path, std::span<const std::byte> bytes);
+  static std::shared_ptr<const MappedFile> FromBytes(std::string path,
+                                                     std::span<const std::byte> bytes);
 
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;

@@ -10,8 +10,9 @@
 
 namespace tern {
 
-/// Runs a loop body over [0, n) in contiguous parts, one part a thread, the caller's thread among them. Which thread
-/// gets which part depends on n, grain and the number of threads alone. Thread rule: one caller at a time.
+/// Runs a loop body over [0, n) in contiguous parts, one part a thread, the caller's thread among
+/// them. Which thread gets which part depends on n, grain and the number of threads alone. Thread
+/// rule: one caller at a time.
 class ThreadPool {
  public:
   /// threads <= 0 means one per CPU that this process may use.
@@ -22,8 +23,8 @@ class ThreadPool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  /// Calls body(begin, end) for parts that are multiples of `grain` (but the last). Returns when all are done.
-  /// The body must not throw.
+  /// Calls body(begin, end) for parts that are multiples of `grain` (but the last). Returns when
+  /// all are done. The body must not throw.
   void ParallelFor(size_t n, size_t grain, const std::function<void(size_t, size_t)>& body);
 
  private:
