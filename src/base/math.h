@@ -37,6 +37,11 @@ inline float ReduceLanes(float* lanes) {
   return lanes[0];
 }
 
+/// Attention is computed over blocks of this many positions, each with its own softmax sums; the
+/// blocks are then joined in increasing order. So blocks may be computed anywhere, in parallel,
+/// with the same result.
+inline constexpr int64_t kAttentionBlock = 256;
+
 /// sum of term(i) for i in [0, n), in the fixed order.
 template <class Term>
 float SumLanes(size_t n, Term term) {

@@ -154,14 +154,13 @@ class ReferenceBackend final : public Backend {
     const int64_t heads_per_kv = shape.heads / shape.kv_heads;
     const float scale = 1.0f / std::sqrt(static_cast<float>(shape.head_dim));
     pool_.ParallelFor(Index(q.rows * shape.heads), 1, [&](size_t begin, size_t end) {
-      std::vector<float> weights;
       for (auto i = static_cast<int64_t>(begin); i < static_cast<int64_t>(end); ++i) {
         const int64_t r = i / shape.heads, h = i % shape.heads;
         const int64_t first = step.slots[Index(r)] * kv.capacity * shape.kv_cols() +
                               h / heads_per_kv * shape.head_dim;
         const KvRows rows{kv.k + first, kv.v + first, shape.kv_cols(),
                           step.positions[Index(r)] + 1};
-        AttendHead(q.Row(r) + h * shape.head_dim, rows, scale, Index(shape.head_dim), weights,
+        AttendHead(q.Row(r) + h * shape.head_dim, rows, scale, Index(shape.head_dim),
                    out.Row(r) + h * shape.head_dim);
       }
     });

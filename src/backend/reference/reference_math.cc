@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/exp.h"
 #include "base/math.h"
 
 namespace tern {
@@ -91,21 +92,50 @@ void TurnHead(float* head, RopeStyle style, int64_t dims, const float* cos_sin) 
   }
 }
 
-void AttendHead(const float* q, const KvRows& rows, float scale, size_t head_dim,
-                std::vector<float>& weights, float* out) {
-  const auto count = static_cast<size_t>(rows.count);
-  weights.resize(count);
+namespace {
+
+struct AttentionBlock {
+  float largest = 0;
+  float sum = 0;
+  std::vector<float> out;
+};
+
+AttentionBlock AttendBlock(const float* q, const KvRows& rows, float scale, size_t head_dim,
+                           int64_t begin, int64_t end) {
+  const auto count = static_cast<size_t>(end - begin);
+  std::vector<float> weights(count);
   for (size_t p = 0; p < count; ++p)
-    weights[p] = Dot(q, rows.k + static_cast<int64_t>(p) * rows.stride, head_dim) * scale;
-  const float largest = *std::max_element(weights.begin(), weights.end());
-  for (float& w : weights) w = std::exp(w - largest);
-  const float inverse = 1.0f / SumLanes(count, [&](size_t i) { return weights[i]; });
-  std::fill(out, out + head_dim, 0.0f);
+    weights[p] = Dot(q, rows.k + (begin + static_cast<int64_t>(p)) * rows.stride, head_dim) * scale;
+  AttentionBlock block;
+  block.largest = *std::max_element(weights.begin(), weights.end());
+  for (float& w : weights) w = Exp(w - block.largest);
+  block.sum = SumLanes(count, [&](size_t i) { return weights[i]; });
+  block.out.assign(head_dim, 0.0f);
   for (size_t p = 0; p < count; ++p) {
-    const float w = weights[p] * inverse;
-    const float* v = rows.v + static_cast<int64_t>(p) * rows.stride;
-    for (size_t d = 0; d < head_dim; ++d) out[d] += w * v[d];
+    const float* v = rows.v + (begin + static_cast<int64_t>(p)) * rows.stride;
+    for (size_t d = 0; d < head_dim; ++d) block.out[d] += weights[p] * v[d];
   }
+  return block;
+}
+
+}  // namespace
+
+void AttendHead(const float* q, const KvRows& rows, float scale, size_t head_dim, float* out) {
+  std::vector<AttentionBlock> blocks;
+  for (int64_t begin = 0; begin < rows.count; begin += kAttentionBlock)
+    blocks.push_back(AttendBlock(q, rows, scale, head_dim, begin,
+                                 std::min(rows.count, begin + kAttentionBlock)));
+  float largest = blocks.front().largest;
+  for (const AttentionBlock& block : blocks) largest = std::max(largest, block.largest);
+  float sum = 0;
+  std::fill(out, out + head_dim, 0.0f);
+  for (const AttentionBlock& block : blocks) {
+    const float factor = Exp(block.largest - largest);
+    sum += factor * block.sum;
+    for (size_t d = 0; d < head_dim; ++d) out[d] += factor * block.out[d];
+  }
+  const float inverse = 1.0f / sum;
+  for (size_t d = 0; d < head_dim; ++d) out[d] *= inverse;
 }
 
 float Gate(GateFunction function, float x) {
@@ -113,7 +143,7 @@ float Gate(GateFunction function, float x) {
     const float positive = std::max(x, 0.0f);
     return positive * positive;
   }
-  return x / (1.0f + std::exp(-x));
+  return x / (1.0f + Exp(-x));
 }
 
 }  // namespace tern

@@ -37,9 +37,10 @@ struct KvRows {
   int64_t count;
 };
 
-/// out = softmax(q . k * scale) v. `weights` is scratch.
-void AttendHead(const float* q, const KvRows& rows, float scale, size_t head_dim,
-                std::vector<float>& weights, float* out);
+/// out = softmax(q . k * scale) v, block by block (kAttentionBlock). Block b gives its largest
+/// score m_b, the sum l_b of e^(score - m_b) and the sum o_b of e^(score - m_b) v; with m the
+/// largest m_b and f_b = e^(m_b - m), out = sum f_b o_b / sum f_b l_b.
+void AttendHead(const float* q, const KvRows& rows, float scale, size_t head_dim, float* out);
 
 float Gate(GateFunction function, float x);
 

@@ -7,6 +7,8 @@
 #include <numeric>
 #include <vector>
 
+#include "base/exp.h"
+#include "base/math.h"
 #include "base/rng.h"
 #include "support/shared_data.h"
 
@@ -168,11 +170,11 @@ TEST(TurnHead, BothStylesTurnTheSamePairsInTheirOwnPlaces) {
 }
 
 TEST(AttendHead, MatchesSoftmaxInDouble) {
-  constexpr size_t kDim = 24, kPositions = 37;
+  constexpr size_t kDim = 24, kPositions = 2 * kAttentionBlock + 37;
   const auto q = RandomFloats(kDim, 11, 3), k = RandomFloats(kDim * kPositions, 12, 3),
              v = RandomFloats(kDim * kPositions, 13);
-  std::vector<float> out(kDim), scratch;
-  AttendHead(q.data(), {k.data(), v.data(), kDim, kPositions}, 0.25f, kDim, scratch, out.data());
+  std::vector<float> out(kDim);
+  AttendHead(q.data(), {k.data(), v.data(), kDim, kPositions}, 0.25f, kDim, out.data());
   std::vector<double> p(kPositions);
   double total = 0;
   for (size_t t = 0; t < kPositions; ++t) {
@@ -187,11 +189,21 @@ TEST(AttendHead, MatchesSoftmaxInDouble) {
   }
 }
 
+TEST(Exp, IsWithinFourUlpOfTheTrueValue) {
+  for (float x = -87; x < 88; x += 0.0173f) {
+    const double want = std::exp(double{x});
+    EXPECT_NEAR(Exp(x), want, 4 * std::ldexp(1.0, std::ilogb(want) - 23)) << x;
+  }
+  EXPECT_EQ(Exp(0), 1);
+  EXPECT_EQ(Exp(-INFINITY), 0);
+  EXPECT_TRUE(std::isnan(Exp(NAN)));
+}
+
 TEST(Gate, IsSquaredReluOrSilu) {
   EXPECT_EQ(Gate(GateFunction::kReluSquared, -2), 0);
   EXPECT_EQ(Gate(GateFunction::kReluSquared, 3), 9);
   EXPECT_NEAR(Gate(GateFunction::kSilu, 1), 0.731058579, 1e-7);
-  EXPECT_EQ(Gate(GateFunction::kSilu, -200), 0);
+  EXPECT_NEAR(Gate(GateFunction::kSilu, -200), 0, 1e-30);
 }
 
 }  // namespace
