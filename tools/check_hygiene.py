@@ -6,6 +6,7 @@ usage: check_hygiene.py [--root FOLDER]
 Prints one line for each offence and exits with 1 when there is any. Checked:
   * no path of a developer's or build machine, and no merge conflict marker, in any text file;
   * no mark of unfinished work and no white space at the end of a line in source code;
+  * no link of a Markdown file to a file that isn't there;
   * no source file past 700 lines (it has two jobs: split it) and no file past 10 MiB.
 """
 
@@ -22,6 +23,7 @@ MAX_BYTES = 10 << 20
 # Absolute paths below folders that belong to a person or a machine; a relative path like tests/work/ is no offence.
 MACHINE_PATH = re.compile(r"(?<![\w.~$}/*-])/(?:home|root|Users|work|workspace|mnt|scratch)/[\w.]")
 CONFLICT = re.compile(r"^(?:<{7}|>{7}) ")
+MARKDOWN_LINK = re.compile(r"\]\((?!https?://|mailto:|#)([^)#\s]+)[^)]*\)")
 UNDONE = re.compile(r"\b(?:" + "|".join(["TO" "DO", "FIX" "ME", "X" "XX", "HA" "CK"]) + r")\b")
 
 
@@ -48,6 +50,13 @@ def line_problems(line, is_source):
             yield "white space at the end of the line"
 
 
+def broken_links(path, line):
+    """The relative links of a Markdown line that lead nowhere."""
+    for match in MARKDOWN_LINK.finditer(line):
+        if not (path.parent / match.group(1)).exists():
+            yield f"the link to {match.group(1)} leads nowhere"
+
+
 def check_file(root, name):
     path = root / name
     offences = []
@@ -59,7 +68,10 @@ def check_file(root, name):
     is_source = path.suffix in SOURCE_SUFFIXES or path.name == "dev"
     lines = text.split("\n")
     for number, line in enumerate(lines, 1):
-        offences += [f"{name}:{number}: {problem}" for problem in line_problems(line, is_source)]
+        problems = [*line_problems(line, is_source)]
+        if path.suffix == ".md":
+            problems += broken_links(path, line)
+        offences += [f"{name}:{number}: {problem}" for problem in problems]
     if is_source and len(lines) > MAX_LINES:
         offences.append(f"{name}: {len(lines)} lines, the limit is {MAX_LINES}: it has two jobs, split it")
     return offences

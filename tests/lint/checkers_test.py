@@ -123,6 +123,12 @@ class HygieneTest(TreeTest):
     def test_a_conflict_marker_is_found(self):
         self.assertEqual(len(self.offences({"notes.md": "<" * 7 + " HEAD\n"})), 1)
 
+    def test_a_link_that_leads_nowhere_is_found(self):
+        files = {"docs/a.md": "[b](b.md#part) [c](../c.md) [web](https://example.org/x) [here](#x)\n", "c.md": "c\n"}
+        found = self.offences(files)
+        self.assertEqual(len(found), 1, found)
+        self.assertIn("the link to b.md leads nowhere", found[0])
+
     def test_a_long_source_is_found_and_a_long_text_is_not(self):
         self.assertEqual(self.offences({"docs/a.md": "a\n" * 800, "src/a.cc": "\n" * 600}), [])
         self.assertEqual(len(self.offences({"src/b.cc": "\n" * 800})), 1)
