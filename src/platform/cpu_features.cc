@@ -31,7 +31,8 @@ uint64_t EnabledState() {
   return (uint64_t{high} << 32) | low;
 }
 
-// Tile registers are 8 KiB of state that Linux hands out on request only (Documentation/arch/x86/xstate.rst).
+// Tile registers are 8 KiB of state that Linux hands out on request only
+// (Documentation/arch/x86/xstate.rst).
 bool RequestTiles() {
   constexpr long kRequestXcompPermission = 0x1023, kXtileData = 18;
   return ::syscall(SYS_arch_prctl, kRequestXcompPermission, kXtileData) == 0;
@@ -52,12 +53,13 @@ CpuFeatures Detect() {
   add(avx2, kCpuAvx2);
   add(avx2 && Bit(basic.c, 29), kCpuF16c);
   add(avx2 && Bit(more.a, 4), kCpuAvxVnni);
-  const bool avx512 = avx512_state && Bit(extended.b, 16) && Bit(extended.b, 17) && Bit(extended.b, 30) &&
-                      Bit(extended.b, 31);
+  const bool avx512 = avx512_state && Bit(extended.b, 16) && Bit(extended.b, 17) &&
+                      Bit(extended.b, 30) && Bit(extended.b, 31);
   add(avx512, kCpuAvx512);
   add(avx512 && Bit(extended.c, 11), kCpuAvx512Vnni);
   add(avx512 && Bit(extended.c, 1), kCpuAvx512Vbmi);
-  add(avx512 && tile_state && Bit(extended.d, 24) && Bit(extended.d, 25) && RequestTiles(), kCpuAmxInt8);
+  add(avx512 && tile_state && Bit(extended.d, 24) && Bit(extended.d, 25) && RequestTiles(),
+      kCpuAmxInt8);
   return features;
 }
 
@@ -88,11 +90,16 @@ std::string DescribeCpu(CpuFeatures features) {
   static constexpr struct {
     CpuFeature feature;
     const char* name;
-  } kNames[] = {{kCpuAvx2, "avx2"},         {kCpuF16c, "f16c"},
-                {kCpuAvxVnni, "avxvnni"},   {kCpuAvx512, "avx512"},
-                {kCpuAvx512Vnni, "avx512vnni"}, {kCpuAvx512Vbmi, "avx512vbmi"},
-                {kCpuAmxInt8, "amxint8"},   {kCpuNeon, "neon"},
-                {kCpuDotProd, "dotprod"},   {kCpuI8mm, "i8mm"}};
+  } kNames[] = {{kCpuAvx2, "avx2"},
+                {kCpuF16c, "f16c"},
+                {kCpuAvxVnni, "avxvnni"},
+                {kCpuAvx512, "avx512"},
+                {kCpuAvx512Vnni, "avx512vnni"},
+                {kCpuAvx512Vbmi, "avx512vbmi"},
+                {kCpuAmxInt8, "amxint8"},
+                {kCpuNeon, "neon"},
+                {kCpuDotProd, "dotprod"},
+                {kCpuI8mm, "i8mm"}};
   std::string text;
   for (const auto& entry : kNames)
     if (features & entry.feature) text += (text.empty() ? "" : " ") + std::string(entry.name);

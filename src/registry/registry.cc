@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "backend/cpu/cpu_backend.h"
 #include "backend/reference/reference_backend.h"
 
 namespace tern {
@@ -13,6 +14,7 @@ struct Entry {
 };
 
 constexpr Entry kBackends[] = {
+    {"cpu", [](const BackendOptions& o) { return CreateCpuBackend(o.threads); }},
     {"reference",
      [](const BackendOptions& o) -> Result<std::unique_ptr<Backend>> {
        return CreateReferenceBackend(o.threads);

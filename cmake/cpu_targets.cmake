@@ -1,0 +1,28 @@
+# The instruction sets of the CPU backend: src/backend/cpu/targets/<isa>.cc is compiled with the flags given here, and
+# nothing else is. No fused multiply-add: sums must be the same bits everywhere.
+set(TERN_CPU_DIR ${PROJECT_SOURCE_DIR}/src/backend/cpu)
+set(avx512_flags -mavx512f -mavx512bw -mavx512vl -mavx512dq)
+
+function(tern_cpu_target isa)
+  set(source ${TERN_CPU_DIR}/targets/${isa}.cc)
+  target_sources(tern_backend_cpu PRIVATE ${source})
+  set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
+    "-O3;-fno-math-errno;-Wno-psabi;${ARGN}")
+endfunction()
+
+tern_module(backend/cpu DEPS tern_backend tern_platform)
+tern_cpu_target(scalar)
+if(TERN_SCALAR_ONLY)
+  target_sources(tern_backend_cpu PRIVATE ${TERN_CPU_DIR}/lists/scalar.cc)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  tern_cpu_target(avx2 -mavx2)
+  tern_cpu_target(avxvnni -mavx2 -mavxvnni)
+  tern_cpu_target(avx512vnni ${avx512_flags} -mavx512vnni)
+  target_sources(tern_backend_cpu PRIVATE ${TERN_CPU_DIR}/lists/x86.cc)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  tern_cpu_target(neon)
+  tern_cpu_target(neon_dotprod -march=armv8.2-a+dotprod)
+  target_sources(tern_backend_cpu PRIVATE ${TERN_CPU_DIR}/lists/arm64.cc)
+else()
+  target_sources(tern_backend_cpu PRIVATE ${TERN_CPU_DIR}/lists/scalar.cc)
+endif()

@@ -1,0 +1,336 @@
+#include "backend/cpu/cpu_backend.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+
+#include "backend/cpu/kernel_list.h"
+#include "backend/cpu/pack.h"
+#include "base/exp.h"
+#include "base/math.h"
+#include "platform/thread_pool.h"
+
+namespace tern {
+namespace {
+
+using cpu::FloatOps;
+using cpu::GemmArgs;
+using cpu::PackedMatrix;
+using cpu::RowType;
+
+constexpr size_t kAlignment = 64;
+
+size_t Index(int64_t i) { return static_cast<size_t>(i); }
+
+class CpuTernary final : public PackedTernary {
+ public:
+  explicit CpuTernary(PackedMatrix m) : matrix(std::move(m)) {}
+  int64_t rows() const override { return matrix.rows; }
+  int64_t cols() const override { return matrix.cols; }
+  int64_t group() const override { return matrix.group; }
+  size_t bytes() const override {
+    return matrix.codes.size() + matrix.scales.size() * sizeof(float);
+  }
+
+  const PackedMatrix matrix;
+};
+
+class CpuTable final : public TokenTable {
+ public:
+  explicit CpuTable(TableSource s) : source(std::move(s)) {}
+  int64_t rows() const override { return dense() ? dense()->rows : ternary().rows(); }
+  int64_t cols() const override { return dense() ? dense()->cols : ternary().cols(); }
+  size_t bytes() const override {
+    return dense() ? dense()->bytes.size() : Index(rows()) * TernaryMatrix::RowBytes(cols());
+  }
+  const DenseMatrix* dense() const { return std::get_if<DenseMatrix>(&source); }
+  const TernaryMatrix& ternary() const { return std::get<TernaryMatrix>(source); }
+
+  void DecodeRowTo(int64_t row, std::span<float> out) const {
+    if (dense())
+      DecodeRow(dense()->type, dense()->Row(row), out);
+    else
+      ternary().DequantizeRow(row, out);
+  }
+
+  const TableSource source;
+};
+
+// The types that the dot product reads as they are; the others are decoded first.
+const RowType* NativeRowType(const CpuTable& table) {
+  static constexpr RowType kF32 = RowType::kF32, kF16 = RowType::kF16, kBF16 = RowType::kBF16;
+  if (!table.dense()) return nullptr;
+  switch (table.dense()->type) {
+    case DType::kF32:
+      return &kF32;
+    case DType::kF16:
+      return &kF16;
+    case DType::kBF16:
+      return &kBF16;
+    default:
+      return nullptr;
+  }
+}
+
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend(int threads, CpuFeatures features, std::string forced_isa)
+      : pool_(threads),
+        features_(features),
+        forced_isa_(std::move(forced_isa)),
+        ops_(*cpu::SelectFloatTarget(features_, forced_isa_).ops) {}
+
+  std::string_view name() const override { return "cpu"; }
+
+  Result<Buffer> Allocate(size_t bytes) override {
+    const size_t rounded = AlignUp(std::max<size_t>(bytes, 1), kAlignment);
+    void* data = rounded < bytes ? nullptr : std::aligned_alloc(kAlignment, rounded);
+    if (data == nullptr) return Fail(Code::kResourceExhausted, "cannot allocate {} bytes", bytes);
+    std::memset(data, 0, rounded);
+    return Buffer(data, bytes, [](void* p) { std::free(p); });
+  }
+
+  Result<Buffer> Upload(std::span<const float> values) override {
+    TERN_ASSIGN_OR_RETURN(Buffer buffer, Allocate(values.size_bytes()));
+    std::copy(values.begin(), values.end(), buffer.as<float>());
+    return buffer;
+  }
+
+  Result<std::unique_ptr<PackedTernary>> Pack(TernaryMatrix matrix) override {
+    TERN_ASSIGN_OR_RETURN(PackedMatrix packed, cpu::PackN16k4(matrix));
+    return std::make_unique<CpuTernary>(std::move(packed));
+  }
+
+  Result<std::unique_ptr<TokenTable>> PackTable(TableSource table) override {
+    return std::make_unique<CpuTable>(std::move(table));
+  }
+
+  void Embed(std::span<const TokenId> ids, const TokenTable& table, FloatView x) noexcept override {
+    const auto& rows = static_cast<const CpuTable&>(table);
+    for (size_t r = 0; r < ids.size(); ++r)
+      rows.DecodeRowTo(ids[r], {x.Row(static_cast<int64_t>(r)), Index(x.cols)});
+  }
+
+  void NormQuantize(FloatView x, const float* gain, float eps,
+                    const LinearInput& out) noexcept override {
+    pool_.ParallelFor(Index(x.rows), 1, [&](size_t begin, size_t end) {
+      std::vector<float> normed(Index(x.cols));
+      for (auto r = static_cast<int64_t>(begin); r < static_cast<int64_t>(end); ++r) {
+        const float* row = x.Row(r);
+        if (gain) {
+          ops_.rms_norm(row, gain, eps, x.cols, normed.data());
+          row = normed.data();
+        }
+        StoreRow(row, out, r);
+      }
+    });
+  }
+
+  void Linear(const LinearInput& x, const PackedTernary& w, FloatView y,
+              Epilogue epilogue) noexcept override {
+    const PackedMatrix& matrix = static_cast<const CpuTernary&>(w).matrix;
+    if (x.type == ActivationType::kFloat) return LinearFloat(x, matrix, y, epilogue);
+    const cpu::Choice choice = cpu::SelectKernel(x.rows, features_, forced_isa_);
+    pool_.ParallelFor(Index(matrix.tiles()), 1, [&](size_t begin, size_t end) {
+      choice.kernel->run({.codes = matrix.codes.data(),
+                          .scales = matrix.scales.data(),
+                          .x = x.q,
+                          .step = x.step,
+                          .sums = x.sums,
+                          .y = y.data,
+                          .x_stride = x.stride,
+                          .y_stride = y.stride,
+                          .m = x.rows,
+                          .n = matrix.rows,
+                          .steps = matrix.steps,
+                          .groups = matrix.groups,
+                          .tile_begin = static_cast<int64_t>(begin),
+                          .tile_end = static_cast<int64_t>(end),
+                          .add = epilogue == Epilogue::kAdd});
+    });
+  }
+
+  void RopeStoreKv(FloatView qkv, const HeadShape& shape, const RopeOptions& rope,
+                   const StepInfo& step, const KvLayer& kv) noexcept override {
+    const size_t kv_cols = Index(shape.kv_cols());
+    pool_.ParallelFor(Index(qkv.rows), 1, [&](size_t begin, size_t end) {
+      for (size_t r = begin; r < end; ++r) {
+        float* row = qkv.Row(static_cast<int64_t>(r));
+        const int64_t position = step.positions[r];
+        const float* cos_sin = rope.cos_sin + position * rope.dims;
+        for (int64_t h = 0; h < shape.heads + shape.kv_heads; ++h) {
+          float* head = row + h * shape.head_dim;
+          const float* gain = h < shape.heads ? rope.q_norm : rope.k_norm;
+          if (gain) ops_.rms_norm(head, gain, rope.eps, shape.head_dim, head);
+          TurnHead(head, rope.style, rope.dims, cos_sin);
+        }
+        const size_t at = Index(step.slots[r] * kv.capacity + position) * kv_cols;
+        const float* k = row + shape.q_cols();
+        std::copy(k, k + kv_cols, kv.k + at);
+        std::copy(k + kv_cols, k + 2 * kv_cols, kv.v + at);
+      }
+    });
+  }
+
+  void Attention(FloatView q, const HeadShape& shape, const StepInfo& step, const KvLayer& kv,
+                 FloatView out) noexcept override {
+    // A task is the query heads of one row that share a kv head, over one block of positions:
+    // parallel over blocks as well, so that one row with a long past keeps every thread busy.
+    const int64_t share = shape.heads / shape.kv_heads;
+    const int64_t longest = *std::max_element(step.positions.begin(), step.positions.end()) + 1;
+    const int64_t blocks = (longest + kAttentionBlock - 1) / kAttentionBlock;
+    const int64_t part_floats = share * (shape.head_dim + 2);
+    const int64_t tasks = q.rows * shape.kv_heads * blocks;
+    parts_.resize(std::max(parts_.size(), Index(tasks * part_floats)));
+    const float scale = 1.0f / std::sqrt(static_cast<float>(shape.head_dim));
+    pool_.ParallelFor(Index(tasks), 1, [&](size_t first, size_t last) {
+      for (auto i = static_cast<int64_t>(first); i < static_cast<int64_t>(last); ++i) {
+        const int64_t b = i % blocks, h = i / blocks % shape.kv_heads,
+                      r = i / blocks / shape.kv_heads;
+        const int64_t begin = b * kAttentionBlock;
+        const int64_t end =
+            std::min<int64_t>(begin + kAttentionBlock, step.positions[Index(r)] + 1);
+        if (begin >= end) continue;
+        const int64_t base =
+            step.slots[Index(r)] * kv.capacity * shape.kv_cols() + h * shape.head_dim;
+        float* part = parts_.data() + i * part_floats;
+        ops_.attend({q.Row(r) + h * share * shape.head_dim, share, shape.head_dim, kv.k + base,
+                     kv.v + base, shape.kv_cols(), begin, end, scale, part, part + share,
+                     part + 2 * share});
+      }
+    });
+    pool_.ParallelFor(Index(q.rows), 1, [&](size_t first, size_t last) {
+      for (auto r = static_cast<int64_t>(first); r < static_cast<int64_t>(last); ++r) {
+        const int64_t used = step.positions[Index(r)] / kAttentionBlock + 1;
+        for (int64_t h = 0; h < shape.heads; ++h) {
+          const float* part =
+              parts_.data() + ((r * shape.kv_heads + h / share) * blocks) * part_floats;
+          JoinBlocks(part, part_floats, used, share, h % share, shape.head_dim,
+                     out.Row(r) + h * shape.head_dim);
+        }
+      }
+    });
+  }
+
+  void GatedActivation(FloatView gate_up, GateFunction function, FloatView out) noexcept override {
+    pool_.ParallelFor(Index(out.rows), 1, [&](size_t begin, size_t end) {
+      for (auto r = static_cast<int64_t>(begin); r < static_cast<int64_t>(end); ++r)
+        ops_.gate(gate_up.Row(r), gate_up.Row(r) + out.cols, out.cols,
+                  function == GateFunction::kSilu, out.Row(r));
+    });
+  }
+
+  void NormRows(FloatView x, std::span<const int32_t> row_ids, const float* gain, float eps,
+                FloatView out) noexcept override {
+    for (size_t i = 0; i < row_ids.size(); ++i)
+      ops_.rms_norm(x.Row(row_ids[i]), gain, eps, x.cols, out.Row(static_cast<int64_t>(i)));
+  }
+
+  void Logits(FloatView x, const TokenTable& table, FloatView logits) noexcept override {
+    const auto& rows = static_cast<const CpuTable&>(table);
+    const RowType* native = NativeRowType(rows);
+    pool_.ParallelFor(Index(table.rows()), 64, [&](size_t begin, size_t end) {
+      std::vector<float> decoded(native ? 0 : Index(x.cols));
+      for (auto n = static_cast<int64_t>(begin); n < static_cast<int64_t>(end); ++n) {
+        const void* row = decoded.data();
+        if (native)
+          row = rows.dense()->Row(n);
+        else
+          rows.DecodeRowTo(n, decoded);
+        ops_.dot_rows(row, native ? *native : RowType::kF32, x.data, x.stride, x.rows, x.cols,
+                      logits.data + n, logits.stride);
+      }
+    });
+  }
+
+  Status Synchronize() override { return {}; }
+
+ private:
+  void StoreRow(const float* row, const LinearInput& out, int64_t r) const {
+    if (out.type == ActivationType::kFloat) {
+      float* to = out.values + r * out.stride;
+      std::copy(row, row + out.cols, to);
+      std::fill(to + out.cols, to + out.stride, 0.0f);
+      return;
+    }
+    int8_t* q = out.q + r * out.stride;
+    const int64_t groups = out.cols / out.group;
+    for (int64_t g = 0; g < groups; ++g)
+      ops_.quantize(row + g * out.group, out.group, q + g * out.group, out.step + r * groups + g,
+                    out.sums + r * groups + g);
+    std::fill(q + out.cols, q + out.stride, int8_t{0});
+  }
+
+  void LinearFloat(const LinearInput& x, const PackedMatrix& matrix, FloatView y,
+                   Epilogue epilogue) {
+    pool_.ParallelFor(Index(matrix.rows), 16, [&](size_t begin, size_t end) {
+      std::vector<int8_t> weights(Index(matrix.cols));
+      std::vector<float> part(Index(x.rows)), total(Index(x.rows));
+      for (auto n = static_cast<int64_t>(begin); n < static_cast<int64_t>(end); ++n) {
+        cpu::UnpackRow(matrix, n, weights.data());
+        for (int64_t g = 0; g < matrix.groups; ++g) {
+          const int64_t at = g * matrix.group;
+          ops_.dot_ternary(weights.data() + at, x.values + at, x.stride, x.rows, matrix.group,
+                           part.data(), 1);
+          const float scale = matrix.scales[Index(
+              (n / cpu::kTileRows * matrix.groups + g) * cpu::kTileRows + n % cpu::kTileRows)];
+          for (size_t m = 0; m < part.size(); ++m)
+            total[m] = g == 0 ? part[m] * scale : total[m] + part[m] * scale;
+        }
+        for (int64_t m = 0; m < x.rows; ++m) {
+          float& out = y.Row(m)[n];
+          out = epilogue == Epilogue::kAdd ? out + total[Index(m)] : total[Index(m)];
+        }
+      }
+    });
+  }
+
+  static void TurnHead(float* head, RopeStyle style, int64_t dims, const float* cos_sin) {
+    const int64_t half = dims / 2;
+    const int64_t apart = style == RopeStyle::kNeox ? half : 1,
+                  step = style == RopeStyle::kNeox ? 1 : 2;
+    for (int64_t i = 0; i < half; ++i) {
+      float& a = head[i * step];
+      float& b = head[i * step + apart];
+      const float x = a, y = b, c = cos_sin[i], s = cos_sin[half + i];
+      a = x * c - y * s;
+      b = y * c + x * s;
+    }
+  }
+
+  // Blocks of one head joined in increasing order: a part holds (share) largest, (share) sums,
+  // (share, head_dim) out.
+  static void JoinBlocks(const float* parts, int64_t part_floats, int64_t blocks, int64_t share,
+                         int64_t head, int64_t head_dim, float* out) {
+    float largest = parts[head];
+    for (int64_t b = 1; b < blocks; ++b) largest = std::max(largest, parts[b * part_floats + head]);
+    float sum = 0;
+    std::fill(out, out + head_dim, 0.0f);
+    for (int64_t b = 0; b < blocks; ++b) {
+      const float* part = parts + b * part_floats;
+      const float factor = Exp(part[head] - largest);
+      sum += factor * part[share + head];
+      const float* block_out = part + 2 * share + head * head_dim;
+      for (int64_t d = 0; d < head_dim; ++d) out[d] += factor * block_out[d];
+    }
+    const float inverse = 1.0f / sum;
+    for (int64_t d = 0; d < head_dim; ++d) out[d] *= inverse;
+  }
+
+  ThreadPool pool_;
+  const CpuFeatures features_;
+  const std::string forced_isa_;
+  const FloatOps& ops_;
+  std::vector<float> parts_;  // attention's blocks on their way to being joined
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Backend>> CreateCpuBackend(int threads) {
+  const CpuFeatures features = DetectCpu();
+  TERN_ASSIGN_OR_RETURN(std::string forced, cpu::ForcedIsa(features));
+  return std::make_unique<CpuBackend>(threads, features, std::move(forced));
+}
+
+}  // namespace tern

@@ -1,0 +1,46 @@
+// Float operations of the CPU backend, one table an instruction set. Freestanding, like
+// kernel_contract.h. Every function gives the bits of the reference backend's formula of the same
+// name (backend/reference/reference_math.h).
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace tern::cpu {
+
+/// The query heads that share one key and value head, over positions [begin, end), at most
+/// kAttentionBlock of them.
+struct AttendArgs {
+  const float* q;  // (heads, head_dim)
+  int64_t heads;
+  int64_t head_dim;
+  const float* k;  // row p at k + p * stride
+  const float* v;
+  int64_t stride;
+  int64_t begin;
+  int64_t end;
+  float scale;
+  float* largest;  // (heads): the block's largest score
+  float* sum;      // (heads): sum of e^(score - largest)
+  float* out;      // (heads, head_dim): sum of e^(score - largest) v
+};
+
+enum class RowType : uint8_t { kF32, kF16, kBF16 };
+
+struct FloatOps {
+  /// out = x / sqrt(mean(x^2) + eps) * gain; out may be x.
+  void (*rms_norm)(const float* x, const float* gain, float eps, int64_t n, float* out);
+  /// Int8 absmax quantisation; also the step 1/s and the sum of q.
+  void (*quantize)(const float* x, int64_t n, int8_t* q, float* step, int32_t* sum);
+  /// out = gate(gate) * up; squared ReLU, or SiLU when `silu`.
+  void (*gate)(const float* gate, const float* up, int64_t n, bool silu, float* out);
+  void (*attend)(const AttendArgs& args);
+  /// out[i * out_stride] = x[i] . row for m rows of x; the row is (k) of the given type.
+  void (*dot_rows)(const void* row, RowType type, const float* x, int64_t x_stride, int64_t m,
+                   int64_t k, float* out, int64_t out_stride);
+  /// out[i * out_stride] = (x[i] . w) with w int8, for float activations.
+  void (*dot_ternary)(const int8_t* w, const float* x, int64_t x_stride, int64_t m, int64_t k,
+                      float* out, int64_t out_stride);
+};
+
+}  // namespace tern::cpu

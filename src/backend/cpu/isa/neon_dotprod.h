@@ -1,0 +1,17 @@
+// Armv8.2 dot product. SDOT: 16 products of s8 by s8 added by fours into 4 int32.
+#pragma once
+
+#include "backend/cpu/isa/neon.h"
+
+namespace tern::cpu {
+namespace {
+
+struct NeonDotProd : Neon {
+  static constexpr int kFewRows = 2, kFewTiles = 2;
+  static constexpr int kManyRows = 4;
+
+  static Partial Mac(Partial sum, Vec code, Vec act) { return vdotq_s32(sum, code, act); }
+};
+
+}  // namespace
+}  // namespace tern::cpu

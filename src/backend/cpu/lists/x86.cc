@@ -1,0 +1,27 @@
+#include "backend/cpu/kernel_list.h"
+#include "backend/cpu/targets/targets.h"
+
+namespace tern::cpu {
+namespace {
+
+constexpr CpuFeatures kAvx512Both = kCpuAvx2 | kCpuAvx512 | kCpuAvx512Vnni;
+
+constexpr TernaryKernel kKernels[] = {
+    {"gemm_t2_s8_n16k4_avx512vnni", "avx512vnni", kAvx512Both, 1, GemmT2S8N16k4_Avx512Vnni},
+    {"gemm_t2_s8_n16k4_avxvnni", "avxvnni", kCpuAvx2 | kCpuAvxVnni, 1, GemmT2S8N16k4_AvxVnni},
+    {"gemm_t2_s8_n16k4_avx2", "avx2", kCpuAvx2, 1, GemmT2S8N16k4_Avx2},
+    {"gemm_t2_s8_n16k4_scalar", "scalar", 0, 1, GemmT2S8N16k4_Scalar},
+};
+
+const FloatTarget kFloatTargets[] = {
+    {"avx512vnni", kAvx512Both, FloatOps_Avx512Vnni()},
+    {"avx2", kCpuAvx2, FloatOps_Avx2()},
+    {"scalar", 0, FloatOps_Scalar()},
+};
+
+}  // namespace
+
+std::span<const TernaryKernel> AllKernels() { return kKernels; }
+std::span<const FloatTarget> AllFloatTargets() { return kFloatTargets; }
+
+}  // namespace tern::cpu

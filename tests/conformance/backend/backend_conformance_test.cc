@@ -1,0 +1,254 @@
+// Every backend and every instruction set against the reference backend: the same bits from each
+// operation.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <numeric>
+
+#include "backend/cpu/kernel_list.h"
+#include "backend/reference/reference_backend.h"
+#include "base/float16.h"
+#include "base/rng.h"
+#include "registry/registry.h"
+
+namespace tern {
+namespace {
+
+struct Subject {
+  std::string backend, isa;
+  int threads;
+};
+
+std::vector<Subject> Subjects() {
+  std::vector<Subject> subjects;
+  for (const cpu::TernaryKernel& kernel : cpu::AllKernels())
+    for (const int threads : {1, 3}) subjects.push_back({"cpu", std::string(kernel.isa), threads});
+  return subjects;
+}
+
+std::vector<float> Floats(size_t n, uint64_t seed) {
+  Rng rng(seed);
+  std::vector<float> out(n);
+  for (float& v : out) v = static_cast<float>(rng.NextUnit() * 4 - 2);
+  return out;
+}
+
+// A linear input with memory of its own.
+struct Input {
+  Input(ActivationType type, int64_t rows, int64_t cols, int64_t group)
+      : stride((cols + kInputPadding - 1) / kInputPadding * kInputPadding),
+        q(static_cast<size_t>(rows * stride), 77),
+        step(static_cast<size_t>(rows * (cols / group))),
+        sums(step.size()),
+        values(q.size(), 77.0f),
+        view{type, rows, cols, group, stride, q.data(), step.data(), sums.data(), values.data()} {}
+
+  int64_t stride;
+  std::vector<int8_t> q;
+  std::vector<float> step;
+  std::vector<int32_t> sums;
+  std::vector<float> values;
+  LinearInput view;
+};
+
+class Conformance : public testing::TestWithParam<Subject> {
+ protected:
+  void SetUp() override {
+    ::setenv("TERN_FORCE_ISA", GetParam().isa.c_str(), 1);
+    auto made = CreateBackend(GetParam().backend, {.threads = GetParam().threads});
+    ::unsetenv("TERN_FORCE_ISA");
+    if (!made) GTEST_SKIP() << made.error().message;
+    backend_ = std::move(*made);
+    reference_ = CreateReferenceBackend(1);
+  }
+
+  // Runs on both and compares all floats that the operation may write.
+  template <class Run>
+  void Same(std::vector<float> initial, Run run) {
+    std::vector<float> got = initial, want = std::move(initial);
+    run(*backend_, got.data());
+    run(*reference_, want.data());
+    EXPECT_EQ(std::memcmp(got.data(), want.data(), got.size() * sizeof(float)), 0);
+  }
+
+  std::unique_ptr<Backend> backend_, reference_;
+};
+
+TEST_P(Conformance, NormQuantize) {
+  for (const int64_t cols : {64, 100, 384, 2560}) {
+    const auto x = Floats(static_cast<size_t>(5 * cols), 1),
+               gain = Floats(static_cast<size_t>(cols), 2);
+    for (const float* g : {gain.data(), static_cast<const float*>(nullptr)}) {
+      Input a(ActivationType::kInt8, 5, cols, cols), b(ActivationType::kInt8, 5, cols, cols);
+      FloatView view(const_cast<float*>(x.data()), 5, cols);
+      backend_->NormQuantize(view, g, 1e-5f, a.view);
+      reference_->NormQuantize(view, g, 1e-5f, b.view);
+      EXPECT_EQ(a.q, b.q);
+      EXPECT_EQ(a.step, b.step);
+      EXPECT_EQ(a.sums, b.sums);
+    }
+  }
+}
+
+TEST_P(Conformance, NormQuantizeOfOddRows) {
+  // Zeros, one huge value, exact halves, infinities and NaN: nothing may crash, and the bytes must
+  // agree.
+  std::vector<float> x(6 * 64, 0.0f);
+  x[64] = 1e30f;
+  for (size_t i = 0; i < 64; ++i) x[128 + i] = static_cast<float>(i) * 0.5f;
+  x[128] = 127;
+  x[192 + 5] = std::numeric_limits<float>::infinity();
+  x[256 + 7] = std::numeric_limits<float>::quiet_NaN();
+  x[256 + 8] = 3;
+  for (size_t i = 0; i < 64; ++i) x[320 + i] = -1e-7f;
+  Input a(ActivationType::kInt8, 6, 64, 64), b(ActivationType::kInt8, 6, 64, 64);
+  backend_->NormQuantize({x.data(), 6, 64}, nullptr, 1e-5f, a.view);
+  reference_->NormQuantize({x.data(), 6, 64}, nullptr, 1e-5f, b.view);
+  EXPECT_EQ(a.q, b.q);
+  EXPECT_EQ(a.sums, b.sums);
+  EXPECT_EQ(std::memcmp(a.step.data(), b.step.data(), sizeof(float) * 6), 0);
+}
+
+TEST_P(Conformance, LinearInEveryScaleKindAndActivationType) {
+  constexpr int64_t kRows = 70, kCols = 384;
+  for (const ScaleKind kind : {ScaleKind::kTensor, ScaleKind::kRow, ScaleKind::kGroup}) {
+    Rng rng(3);
+    std::vector<int8_t> q(kRows * kCols);
+    for (int8_t& v : q) v = static_cast<int8_t>(static_cast<int>(rng.Next() % 3) - 1);
+    ScaleSpec scale{kind, kind == ScaleKind::kGroup ? 128 : 0, {}};
+    const int64_t scales = kind == ScaleKind::kTensor ? 1
+                           : kind == ScaleKind::kRow  ? kRows
+                                                      : kRows * kCols / 128;
+    scale.values = Floats(static_cast<size_t>(scales), 4);
+    const auto matrix = TernaryMatrix::FromValues(kRows, kCols, q, scale);
+    ASSERT_TRUE(matrix);
+    for (const ActivationType type : {ActivationType::kInt8, ActivationType::kFloat}) {
+      for (const int64_t rows : {1, 6, 37}) {
+        const auto x = Floats(static_cast<size_t>(rows * kCols), 5);
+        for (const Epilogue epilogue : {Epilogue::kStore, Epilogue::kAdd}) {
+          Same(Floats(static_cast<size_t>(rows * kRows), 6), [&](Backend& be, float* y) {
+            const auto packed = be.Pack(*matrix);
+            ASSERT_TRUE(packed);
+            Input in(type, rows, kCols, (*packed)->group());
+            be.NormQuantize({const_cast<float*>(x.data()), rows, kCols}, nullptr, 0, in.view);
+            be.Linear(in.view, **packed, {y, rows, kRows}, epilogue);
+          });
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Conformance, RopeStoreKvWithAndWithoutHeadNorms) {
+  const HeadShape shape{6, 3, 20};
+  const auto table = Floats(64 * 16, 7), gain = Floats(20, 8);
+  for (const RopeStyle style : {RopeStyle::kNeox, RopeStyle::kInterleaved}) {
+    for (const float* g : {gain.data(), static_cast<const float*>(nullptr)}) {
+      const std::vector<int32_t> positions = {0, 63, 5}, slots = {0, 1, 0};
+      const size_t kv_size = 2 * 64 * static_cast<size_t>(shape.kv_cols());
+      auto initial = Floats(static_cast<size_t>(3 * shape.qkv_cols()) + 2 * kv_size, 9);
+      Same(std::move(initial), [&](Backend& be, float* memory) {
+        float* k = memory + 3 * shape.qkv_cols();
+        be.RopeStoreKv({memory, 3, shape.qkv_cols()}, shape, {style, 16, table.data(), g, g, 1e-6f},
+                       {positions, slots}, {k, k + kv_size, 64});
+      });
+    }
+  }
+}
+
+TEST_P(Conformance, AttentionOverShortAndLongPasts) {
+  for (const HeadShape shape : {HeadShape{4, 2, 64}, HeadShape{5, 1, 100}, HeadShape{3, 3, 20}}) {
+    constexpr int64_t kCapacity = 700;
+    const auto k = Floats(static_cast<size_t>(2 * kCapacity * shape.kv_cols()), 10);
+    const auto v = Floats(k.size(), 11);
+    const std::vector<int32_t> positions = {0, 1, 15, 16, 255, 256, 699},
+                               slots = {0, 1, 0, 1, 0, 1, 1};
+    const auto rows = static_cast<int64_t>(positions.size());
+    // q stands inside a wider row, as in the fused projection.
+    const auto qkv = Floats(static_cast<size_t>(rows * shape.qkv_cols()), 12);
+    Same(std::vector<float>(static_cast<size_t>(rows * shape.q_cols())),
+         [&](Backend& be, float* out) {
+           const FloatView q = FloatView(const_cast<float*>(qkv.data()), rows, shape.qkv_cols())
+                                   .Columns(0, shape.q_cols());
+           be.Attention(q, shape, {positions, slots},
+                        {const_cast<float*>(k.data()), const_cast<float*>(v.data()), kCapacity},
+                        {out, rows, shape.q_cols()});
+         });
+  }
+}
+
+TEST_P(Conformance, GatedActivation) {
+  for (const GateFunction function : {GateFunction::kReluSquared, GateFunction::kSilu}) {
+    auto gate_up = Floats(3 * 2 * 203, 13);
+    gate_up[0] = -300;
+    gate_up[1] = 300;
+    Same(std::vector<float>(3 * 203), [&](Backend& be, float* out) {
+      be.GatedActivation({gate_up.data(), 3, 2 * 203}, function, {out, 3, 203});
+    });
+  }
+}
+
+TEST_P(Conformance, NormRows) {
+  const auto x = Floats(4 * 130, 14), gain = Floats(130, 15);
+  const std::vector<int32_t> ids = {3, 0};
+  Same(std::vector<float>(2 * 130), [&](Backend& be, float* out) {
+    be.NormRows({const_cast<float*>(x.data()), 4, 130}, ids, gain.data(), 1e-5f, {out, 2, 130});
+  });
+}
+
+TEST_P(Conformance, EmbedAndLogitsInEveryTableType) {
+  constexpr int64_t kVocab = 75, kDim = 256;
+  const auto values = Floats(kVocab * kDim, 16), x = Floats(9 * kDim, 17);
+  std::vector<TableSource> tables;
+  std::vector<std::vector<std::byte>> storage;
+  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ6_K}) {
+    storage.emplace_back(*RowBytes(type, kVocab * kDim));
+    ASSERT_TRUE(EncodeRow(type, values, storage.back()));
+    tables.push_back(DenseMatrix{type, kVocab, kDim, storage.back(), nullptr});
+  }
+  std::vector<int8_t> q(kVocab * kDim);
+  for (size_t i = 0; i < q.size(); ++i) q[i] = static_cast<int8_t>(static_cast<int>(i * 7 % 3) - 1);
+  tables.push_back(*TernaryMatrix::FromValues(kVocab, kDim, q,
+                                              {ScaleKind::kGroup, 128, Floats(kVocab * 2, 18)}));
+  for (const TableSource& table : tables) {
+    for (const int64_t rows : {1, 9}) {
+      Same(std::vector<float>(static_cast<size_t>(rows * kVocab)), [&](Backend& be, float* logits) {
+        const auto packed = be.PackTable(table);
+        ASSERT_TRUE(packed);
+        be.Logits({const_cast<float*>(x.data()), rows, kDim}, **packed, {logits, rows, kVocab});
+      });
+    }
+    const std::vector<TokenId> ids = {0, 74, 30};
+    Same(std::vector<float>(3 * kDim), [&](Backend& be, float* out) {
+      const auto packed = be.PackTable(table);
+      ASSERT_TRUE(packed);
+      be.Embed(ids, **packed, {out, 3, kDim});
+    });
+  }
+}
+
+TEST_P(Conformance, HalvesOfEveryBitPatternAreDecodedExactly) {
+  // One row of all finite halves against a one-hot vector would hide errors in other lanes: compare
+  // 64 Ki dot products of one element each.
+  std::vector<uint16_t> halves(1 << 16);
+  std::iota(halves.begin(), halves.end(), uint16_t{0});
+  const auto bytes = std::as_bytes(std::span(halves));
+  const DenseMatrix table{DType::kF16, 1 << 16, 1, bytes, nullptr};
+  const auto packed = backend_->PackTable(table);
+  ASSERT_TRUE(packed);
+  float one = 1;
+  std::vector<float> got(1 << 16);
+  backend_->Logits({&one, 1, 1}, **packed, {got.data(), 1, 1 << 16});
+  for (size_t i = 0; i < got.size(); ++i) {
+    const float want = HalfToFloat(static_cast<uint16_t>(i)) + 0.0f;  // -0 + 0 is 0, as in any sum
+    EXPECT_TRUE(got[i] == want || (std::isnan(got[i]) && std::isnan(want))) << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Conformance, testing::ValuesIn(Subjects()), [](const auto& test) {
+  return test.param.backend + "_" + test.param.isa + "_" + std::to_string(test.param.threads) +
+         "threads";
+});
+
+}  // namespace
+}  // namespace tern
