@@ -16,9 +16,10 @@ namespace tern {
 
 struct GenerationOptions {
   int64_t max_tokens = 128;
-  SamplingParams sampling;
-  std::vector<std::string> stop;  // text that ends the answer and is not part of it
+  SamplingParams sampling = {};
+  std::vector<std::string> stop = {};  // text that ends the answer and is not part of it
   bool ignore_eos = false;
+  bool special = false;  // spell control tokens in the text
 };
 
 enum class FinishReason : uint8_t {
