@@ -64,6 +64,14 @@ struct RawGguf {
   }
 };
 
+/// Replaces the offset field of the tensor with this name.
+inline std::string WithOffset(std::string file, const std::string& name, uint64_t offset) {
+  const size_t at = file.find(Str(name)) + 8 + name.size();
+  const auto n_dims = static_cast<size_t>(file[at]);
+  file.replace(at + 4 + 8 * n_dims + 4, 8, U64(offset));
+  return file;
+}
+
 inline Result<std::unique_ptr<WeightSource>> OpenBytes(const std::string& file,
                                                        I2sLayout layout = I2sLayout::kX86) {
   return OpenGguf(MappedFile::FromBytes("test.gguf", Bytes(file)), SourceOptions{layout});
