@@ -6,8 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "tensor/scales.h"
-
 namespace tern {
 namespace {
 
@@ -80,9 +78,7 @@ Result<TernaryMatrix> RecognizeTernary(int64_t rows, int64_t cols, int64_t group
     }
     for (const float w : row) q.push_back(Sign(w, 0));
   }
-  TERN_ASSIGN_OR_RETURN(TernaryMatrix matrix,
-                        TernaryMatrix::FromValues(rows, cols, q, std::move(scale)));
-  return SimplifyScales(std::move(matrix));
+  return TernaryMatrix::FromValues(rows, cols, q, std::move(scale));
 }
 
 }  // namespace tern

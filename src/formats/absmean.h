@@ -23,7 +23,7 @@ using RowReader = std::function<void(int64_t row, std::span<float> out)>;
 Result<TernaryMatrix> QuantizeAbsmean(int64_t rows, int64_t cols, const RowReader& read);
 
 /// Rows whose values are already -d, 0 or +d in every group of `group` columns (a divisor of cols),
-/// with any d > 0 per group: exact. Scales come back as SimplifyScales leaves them. kUnsupported,
+/// with any d > 0 per group: exact, one scale per group (0 where all values are). kUnsupported,
 /// naming the first group that holds something else; kCorrupt for a value that is not finite.
 Result<TernaryMatrix> RecognizeTernary(int64_t rows, int64_t cols, int64_t group,
                                        const RowReader& read);

@@ -279,19 +279,12 @@ TEST(RecognizeTernary, KeepsEveryGroupsMagnitudeExactly) {
   const auto matrix = RecognizeTernary(2, 4, 2, Rows(w));
   ASSERT_TRUE(matrix) << matrix.error().message;
   EXPECT_EQ(Values(*matrix), (std::vector<std::vector<int>>{{1, -1, 0, 1}, {0, 0, -1, 1}}));
+  EXPECT_EQ(matrix->scale().values, (std::vector<float>{0.1f, 0.3f, 0, 7}));
   std::vector<float> row(4);
   for (int64_t r = 0; r < 2; ++r) {
     matrix->DequantizeRow(r, row);
     EXPECT_EQ(row, w[static_cast<size_t>(r)]);
   }
-}
-
-TEST(RecognizeTernary, OfOneMagnitudeHasOneScale) {
-  const std::vector<std::vector<float>> w = {{0.5f, -0.5f, 0, 0}, {0, 0, -0.5f, 0}};
-  const auto matrix = RecognizeTernary(2, 4, 2, Rows(w));
-  ASSERT_TRUE(matrix) << matrix.error().message;
-  EXPECT_EQ(matrix->scale().kind, ScaleKind::kTensor);
-  EXPECT_EQ(matrix->scale().values, std::vector<float>{0.5f});
 }
 
 TEST(RecognizeTernary, NamesTheFirstGroupThatIsDense) {

@@ -6,8 +6,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/bytes.h"
 #include "formats/hf_names.h"
-#include "support/hf_folder.h"
+#include "support/tiny_checkpoint.h"
 
 namespace tern {
 namespace {
@@ -16,71 +17,13 @@ using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr int64_t kDim = 8, kFfn = 12, kVocab = 5, kHeads = 2, kKvHeads = 1, kHeadDim = 4;
+// The shape of the checkpoint.
+constexpr int64_t kDim = 8, kFfn = 12, kVocab = 5, kHeadDim = 4;
 
-std::vector<float> Ramp(int64_t n, float first) {
-  std::vector<float> out;
-  for (int64_t i = 0; i < n; ++i) out.push_back(first + static_cast<float>(i));
-  return out;
-}
-
-test::HfTensor Packed(const std::string& name, int64_t rows, int64_t cols) {
-  std::vector<uint8_t> bytes;
-  for (int64_t i = 0; i < (rows + 3) / 4 * cols; ++i)
-    bytes.push_back(
-        static_cast<uint8_t>(std::array{0x12, 0x45, 0x86, 0x29, 0x90}[static_cast<size_t>(i % 5)]));
-  return test::U8Tensor(name, {(rows + 3) / 4, cols}, bytes);
-}
-
-/// A one-layer checkpoint, written to a folder and opened; tests change its parts.
 class HfSource : public ::testing::Test {
  protected:
-  HfSource() {
-    config_ = json::parse(
-        R"({"architectures": ["BitNetForCausalLM"], "hidden_act": "relu2", "hidden_size": 8,
-      "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 12,
-      "rms_norm_eps": 1e-05, "vocab_size": 5, "max_position_embeddings": 16, "tie_word_embeddings": true,
-      "quantization_config": {"quant_method": "bitnet", "linear_class": "autobitlinear"}})");
-    Norm("model.norm.weight", kDim);  // not in the order in which it is presented
-    Add(test::Bf16Tensor("model.embed_tokens.weight", {kVocab, kDim}, Ramp(kVocab * kDim, 0)));
-    Norm("model.layers.0.input_layernorm.weight", kDim);
-    Norm("model.layers.0.post_attention_layernorm.weight", kDim);
-    Norm("model.layers.0.self_attn.attn_sub_norm.weight", kHeads * kHeadDim);
-    Norm("model.layers.0.mlp.ffn_sub_norm.weight", kFfn);
-    Projection("self_attn.q_proj", kHeads * kHeadDim, kDim);
-    Projection("self_attn.k_proj", kKvHeads * kHeadDim, kDim);
-    Projection("self_attn.v_proj", kKvHeads * kHeadDim, kDim);
-    Projection("self_attn.o_proj", kDim, kHeads * kHeadDim);
-    Projection("mlp.gate_proj", kFfn, kDim);
-    Projection("mlp.up_proj", kFfn, kDim);
-    Projection("mlp.down_proj", kDim, kFfn);
-  }
-
-  void Add(test::HfTensor tensor) { tensors_.push_back(std::move(tensor)); }
-  void Norm(const std::string& name, int64_t n) { Add(test::F32Tensor(name, {n}, Ramp(n, 1))); }
-  void Projection(const std::string& name, int64_t rows, int64_t cols) {
-    const std::string full = "model.layers.0." + name + ".weight";
-    Add(Packed(full, rows, cols));
-    const float scale = static_cast<float>(tensors_.size());
-    Add(test::F32Tensor(full + "_scale", {1}, std::span(&scale, 1)));
-  }
-  test::HfTensor& Tensor(const std::string& name) {
-    return *std::find_if(tensors_.begin(), tensors_.end(),
-                         [&](const auto& t) { return t.name == name; });
-  }
-  void Remove(const std::string& name) {
-    std::erase_if(tensors_, [&](const auto& t) { return t.name == name; });
-  }
-  void Llama() {
-    config_["architectures"] = {"LlamaForCausalLM"};
-    config_["hidden_act"] = "silu";
-    Remove("model.layers.0.self_attn.attn_sub_norm.weight");
-    Remove("model.layers.0.mlp.ffn_sub_norm.weight");
-  }
-
   Result<std::unique_ptr<WeightSource>> Open() {
-    folder_.Write("config.json", config_.dump());
-    folder_.Write("model.safetensors", test::SafetensorsBytes(tensors_));
+    model_.WriteTo(folder_);
     return OpenHfFolder(folder_.path(), {});
   }
   std::unique_ptr<WeightSource> Opened() {
@@ -96,8 +39,7 @@ class HfSource : public ::testing::Test {
     EXPECT_THAT(source.error().message, HasSubstr(part));
   }
 
-  json config_;
-  std::vector<test::HfTensor> tensors_;
+  test::TinyCheckpoint model_;
   test::TempFolder folder_;
 };
 
@@ -125,8 +67,8 @@ TEST_F(HfSource, DescribesEveryTensorAsItLiesInTheFile) {
   EXPECT_TRUE(gate->ternary);
   EXPECT_EQ(gate->bytes, 24u);
   EXPECT_EQ(gate->file, folder_.File("model.safetensors"));
-  EXPECT_EQ(test::SafetensorsBytes(tensors_).substr(gate->offset, gate->bytes),
-            Tensor("model.layers.0.mlp.gate_proj.weight").bytes);
+  EXPECT_EQ(test::SafetensorsBytes(model_.tensors).substr(gate->offset, gate->bytes),
+            model_.Tensor("model.layers.0.mlp.gate_proj.weight").bytes);
   const TensorInfo* norm = source->Find("output_norm.weight");
   EXPECT_THAT(norm->shape, ElementsAre(kDim));
   EXPECT_FALSE(norm->ternary);
@@ -140,8 +82,8 @@ TEST_F(HfSource, ReadsDenseTensorsInTheirOwnTypeAndAsFloats) {
   EXPECT_EQ(embedding->type, DType::kBF16);
   EXPECT_EQ(embedding->rows, kVocab);
   EXPECT_EQ(embedding->cols, kDim);
-  EXPECT_EQ(source->ReadF32("token_embd.weight"), Ramp(kVocab * kDim, 0));
-  EXPECT_EQ(source->ReadF32("blk.0.attn_norm.weight"), Ramp(kDim, 1));
+  EXPECT_EQ(source->ReadF32("token_embd.weight"), test::Ramp(kVocab * kDim, 0));
+  EXPECT_EQ(source->ReadF32("blk.0.attn_norm.weight"), test::Ramp(kDim, 1));
 }
 
 TEST_F(HfSource, ReadsTernaryTensorsAndTheirFloats) {
@@ -149,7 +91,9 @@ TEST_F(HfSource, ReadsTernaryTensorsAndTheirFloats) {
   const auto down = source->ReadTernary("blk.0.ffn_down.weight");
   ASSERT_TRUE(down) << down.error().message;
   const float scale = down->scale().values[0];
-  EXPECT_EQ(scale, static_cast<float>(tensors_.size() - 1));  // its own weight_scale, not another's
+  // Its own weight_scale, not another's.
+  EXPECT_EQ(scale,
+            LoadLe<float>(model_.Tensor("model.layers.0.mlp.down_proj.weight_scale").bytes.data()));
   const auto floats = source->ReadF32("blk.0.ffn_down.weight");
   ASSERT_TRUE(floats) << floats.error().message;
   for (int64_t r = 0; r < kDim; ++r)
@@ -176,7 +120,7 @@ TEST_F(HfSource, LlamaHasItsQueryAndKeyRowsInterleaved) {
     return out;
   };
   const std::vector<TernaryMatrix> before = read_all(*Opened());
-  Llama();
+  model_.Llama();
   const auto llama = Opened();
   EXPECT_EQ(llama->metadata().String("general.architecture"), "llama");
   const std::vector<TernaryMatrix> after = read_all(*llama);
@@ -192,9 +136,10 @@ TEST_F(HfSource, LlamaHasItsQueryAndKeyRowsInterleaved) {
 }
 
 TEST_F(HfSource, NamesOf1bitLlmMakeItUpstreamsBitnet) {
-  Tensor("model.layers.0.self_attn.attn_sub_norm.weight").name =
+  model_.Tensor("model.layers.0.self_attn.attn_sub_norm.weight").name =
       "model.layers.0.self_attn.inner_attn_ln.weight";
-  Tensor("model.layers.0.mlp.ffn_sub_norm.weight").name = "model.layers.0.mlp.ffn_layernorm.weight";
+  model_.Tensor("model.layers.0.mlp.ffn_sub_norm.weight").name =
+      "model.layers.0.mlp.ffn_layernorm.weight";
   const auto source = Opened();
   EXPECT_EQ(source->metadata().String("general.architecture"), "bitnet");
   EXPECT_EQ(source->metadata().String("bitnet.hidden_activation"), "relu2");
@@ -203,31 +148,31 @@ TEST_F(HfSource, NamesOf1bitLlmMakeItUpstreamsBitnet) {
 }
 
 TEST_F(HfSource, SiluMakesItUpstreamsBitnet) {
-  config_["hidden_act"] = "silu";
+  model_.config["hidden_act"] = "silu";
   EXPECT_EQ(Opened()->metadata().String("general.architecture"), "bitnet");
 }
 
 TEST_F(HfSource, AHeadIsPresentedOnlyWhenItIsNotTied) {
-  Add(test::Bf16Tensor("lm_head.weight", {kVocab, kDim}, Ramp(kVocab * kDim, 3)));
+  model_.Add(test::Bf16Tensor("lm_head.weight", {kVocab, kDim}, test::Ramp(kVocab * kDim, 3)));
   EXPECT_EQ(Opened()->Find("output.weight"), nullptr);
-  config_["tie_word_embeddings"] = false;
-  EXPECT_EQ(Opened()->ReadF32("output.weight"), Ramp(kVocab * kDim, 3));
-  config_.erase("tie_word_embeddings");
+  model_.config["tie_word_embeddings"] = false;
+  EXPECT_EQ(Opened()->ReadF32("output.weight"), test::Ramp(kVocab * kDim, 3));
+  model_.config.erase("tie_word_embeddings");
   EXPECT_NE(Opened()->Find("output.weight"), nullptr);
-  Remove("lm_head.weight");
+  model_.Remove("lm_head.weight");
   EXPECT_EQ(Opened()->Find("output.weight"), nullptr);
-  config_["tie_word_embeddings"] = false;
+  model_.config["tie_word_embeddings"] = false;
   ExpectRefused(Code::kNotFound, "'lm_head.weight' is missing");
 }
 
 TEST_F(HfSource, ADenseModelIsRefusedByNameWhenItIsRead) {
-  Llama();
-  config_.erase("quantization_config");
+  model_.Llama();
+  model_.config.erase("quantization_config");
   for (const char* name : {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
                            "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}) {
-    test::HfTensor& tensor = Tensor("model.layers.0." + std::string(name) + ".weight");
+    test::HfTensor& tensor = model_.Tensor("model.layers.0." + std::string(name) + ".weight");
     const int64_t rows = tensor.shape[0] * 4, cols = tensor.shape[1];
-    tensor = test::F32Tensor(tensor.name, {rows, cols}, Ramp(rows * cols, 1));
+    tensor = test::F32Tensor(tensor.name, {rows, cols}, test::Ramp(rows * cols, 1));
   }
   const auto source = Opened();
   EXPECT_EQ(source->Find("blk.0.attn_q.weight")->type, "F32 groups");
@@ -241,41 +186,41 @@ TEST_F(HfSource, ADenseModelIsRefusedByNameWhenItIsRead) {
 }
 
 TEST_F(HfSource, RefusesTensorsThatWouldChangeTheGraph) {
-  Norm("model.layers.0.self_attn.q_proj.bias", kDim);
+  model_.Norm("model.layers.0.self_attn.q_proj.bias", kDim);
   ExpectRefused(Code::kUnsupported,
                 "'model.layers.0.self_attn.q_proj.bias': biases are not supported");
-  tensors_.back().name = "model.layers.0.self_attn.q_proj.rms_norm.weight";
+  model_.tensors.back().name = "model.layers.0.self_attn.q_proj.rms_norm.weight";
   ExpectRefused(Code::kUnsupported, "a norm in every linear layer");
-  tensors_.back().name = "model.layers.0.self_attn.q_norm.weight";
+  model_.tensors.back().name = "model.layers.0.self_attn.q_norm.weight";
   ExpectRefused(Code::kUnsupported, "not a tensor of a BitNet model");
-  tensors_.back().name = "model.layers.0.mlp.experts.0.weight";
+  model_.tensors.back().name = "model.layers.0.mlp.experts.0.weight";
   ExpectRefused(Code::kUnsupported, "not a tensor of a BitNet model");
-  tensors_.back().name = "vision.weight";
+  model_.tensors.back().name = "vision.weight";
   ExpectRefused(Code::kUnsupported, "not a tensor of a BitNet model");
-  tensors_.back().name = "model.layers.1.input_layernorm.weight";
+  model_.tensors.back().name = "model.layers.1.input_layernorm.weight";
   ExpectRefused(Code::kCorrupt, "layer 1, but num_hidden_layers is 1");
-  tensors_.back().name = "model.layers.0.self_attn.rotary_emb.inv_freq";
+  model_.tensors.back().name = "model.layers.0.self_attn.rotary_emb.inv_freq";
   EXPECT_TRUE(Open());
 }
 
 TEST_F(HfSource, RefusesShapesAndTypesThatContradictTheConfiguration) {
-  config_["intermediate_size"] = 16;
+  model_.config["intermediate_size"] = 16;
   ExpectRefused(Code::kCorrupt, "found U8 [3, 8], expected [4, 8]");
-  config_["intermediate_size"] = 12;
-  config_["vocab_size"] = 6;
+  model_.config["intermediate_size"] = 12;
+  model_.config["vocab_size"] = 6;
   ExpectRefused(Code::kCorrupt, "'model.embed_tokens.weight': found [5, 8], expected [6, 8]");
-  config_["vocab_size"] = 5;
-  Tensor("model.norm.weight").dtype = "I32";
+  model_.config["vocab_size"] = 5;
+  model_.Tensor("model.norm.weight").dtype = "I32";
   ExpectRefused(Code::kUnsupported, "'model.norm.weight': found I32, expected F32, F16 or BF16");
 }
 
 TEST_F(HfSource, RefusesTwoTensorsForOnePlace) {
-  Norm("model.layers.0.self_attn.inner_attn_ln.weight", kDim);
+  model_.Norm("model.layers.0.self_attn.inner_attn_ln.weight", kDim);
   ExpectRefused(Code::kCorrupt, "a second tensor for 'blk.0.attn_sub_norm.weight'");
 }
 
 TEST_F(HfSource, AMissingScaleIsNamed) {
-  Remove("model.layers.0.mlp.up_proj.weight_scale");
+  model_.Remove("model.layers.0.mlp.up_proj.weight_scale");
   ExpectRefused(Code::kNotFound, "'model.layers.0.mlp.up_proj.weight': the weight_scale");
 }
 
@@ -289,10 +234,10 @@ TEST_F(HfSource, AFolderWithoutConfigurationIsNotFound) {
 
 TEST_F(HfSource, ReadsShardsLikeASingleFile) {
   const auto single = Opened();
-  std::vector<test::HfTensor> first(tensors_.begin(), tensors_.begin() + 9),
-      second(tensors_.begin() + 9, tensors_.end());
+  std::vector<test::HfTensor> first(model_.tensors.begin(), model_.tensors.begin() + 9),
+      second(model_.tensors.begin() + 9, model_.tensors.end());
   const test::TempFolder sharded;
-  sharded.Write("config.json", config_.dump());
+  sharded.Write("config.json", model_.config.dump());
   sharded.Write("a.safetensors", test::SafetensorsBytes(first));
   sharded.Write("b.safetensors", test::SafetensorsBytes(second));
   json index;
