@@ -20,25 +20,26 @@ Result<std::unique_ptr<Tokenizer>> ByteBpeTokenizer::Create(TokenizerSpec spec) 
 ByteBpeTokenizer::ByteBpeTokenizer(TokenizerSpec spec, Pretokenizer pretokenizer)
     : VocabularyTokenizer(std::move(spec)), pretokenizer_(std::move(pretokenizer)) {
   FillPieces();
-  symbols_.reserve(this->size());
+  symbols_.Reserve(this->size());
   for (size_t i = 0; i < this->size(); ++i)
-    if (IsText(static_cast<TokenId>(i))) symbols_.emplace(spec_.tokens[i], static_cast<int32_t>(i));
+    if (IsText(static_cast<TokenId>(i))) symbols_.Add(spec_.tokens[i], static_cast<int32_t>(i));
   for (size_t byte = 0; byte < 256; ++byte) {
     std::string spelling;
     AppendUtf8(AlphabetCharacter(static_cast<uint8_t>(byte)), spelling);
     byte_symbols_[byte] = Symbol(spelling);
   }
   if (!spec_.ignore_merges.value_or(pretokenizer_.traits().ignore_merges)) return;
+  whole_pieces_.Reserve(this->size());
   for (size_t i = 0; i < this->size(); ++i) {
     const auto id = static_cast<TokenId>(i);
-    if (IsText(id) && Type(id) != TokenType::kUserDefined) whole_pieces_.emplace(Bytes(id), id);
+    if (IsText(id) && Type(id) != TokenType::kUserDefined) whole_pieces_.Add(Bytes(id), id);
   }
 }
 
 int32_t ByteBpeTokenizer::Symbol(std::string_view spelling) {
-  if (const auto found = symbols_.find(spelling); found != symbols_.end()) return found->second;
+  if (const auto found = symbols_.Find(spelling)) return *found;
   const auto symbol = static_cast<int32_t>(size() + missing_.size());
-  symbols_.emplace(missing_.emplace_back(spelling), symbol);
+  symbols_.Add(missing_.emplace_back(spelling), symbol);
   return symbol;
 }
 
@@ -76,8 +77,8 @@ void ByteBpeTokenizer::EncodePlain(std::string_view text, bool /*at_start*/,
 
 void ByteBpeTokenizer::EncodePiece(std::string_view piece, std::vector<int32_t>& symbols,
                                    std::vector<TokenId>& out) const {
-  if (const auto whole = whole_pieces_.find(piece); whole != whole_pieces_.end()) {
-    out.push_back(whole->second);
+  if (const auto whole = whole_pieces_.Find(piece)) {
+    out.push_back(*whole);
     return;
   }
   symbols.clear();

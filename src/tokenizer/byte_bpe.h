@@ -6,11 +6,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "tokenizer/merge_table.h"
 #include "tokenizer/pretokenizer.h"
+#include "tokenizer/spelling_table.h"
 #include "tokenizer/vocabulary_tokenizer.h"
 
 namespace tern {
@@ -38,10 +38,10 @@ class ByteBpeTokenizer final : public VocabularyTokenizer {
   std::array<int32_t, 256> byte_symbols_{};
   // Symbols below size() are tokens. Spellings that merges mention but the vocabulary lacks are
   // symbols from size() on: they take part in merging and fall back to bytes at the end.
-  std::unordered_map<std::string_view, int32_t> symbols_;
+  SpellingTable symbols_;
   std::deque<std::string> missing_;  // spellings of the symbols from size() on
   // Whole pieces to tokens, by bytes; empty unless merges are ignored for them.
-  std::unordered_map<std::string_view, TokenId> whole_pieces_;
+  SpellingTable whole_pieces_;
 };
 
 }  // namespace tern

@@ -25,6 +25,10 @@ constexpr int32_t CharacterSymbol(char32_t code_point) {
 
 constexpr int32_t BrokenByteSymbol(uint8_t byte) { return -1 - kUnicodeEnd - byte; }
 
+constexpr uint64_t Joint(char32_t left, char32_t right) {
+  return (static_cast<uint64_t>(left) << 32) | right;
+}
+
 std::string ReplaceAll(std::string_view text, std::string_view from, std::string_view to) {
   std::string out;
   out.reserve(text.size());
@@ -56,18 +60,17 @@ SentencePieceTokenizer::SentencePieceTokenizer(TokenizerSpec spec)
     : VocabularyTokenizer(std::move(spec)) {
   FillPieces();
   drops_first_space_ = spec_.add_space_prefix;
-  text_tokens_.reserve(size());
+  text_tokens_.Reserve(size());
   for (size_t i = 0; i < size(); ++i) {
     const auto id = static_cast<TokenId>(i);
-    if (IsText(id)) text_tokens_.insert_or_assign(spec_.tokens[i], id);
+    if (IsText(id)) text_tokens_.Set(spec_.tokens[i], id);
     if (Type(id) == TokenType::kByte)
       if (const auto byte = ByteTokenValue(spec_.tokens[i])) byte_tokens_[*byte] = id;
   }
 }
 
 std::optional<int32_t> SentencePieceTokenizer::Symbol(std::string_view spelling) const {
-  if (const auto found = text_tokens_.find(spelling); found != text_tokens_.end())
-    return found->second;
+  if (const auto found = text_tokens_.Find(spelling)) return found;
   const Utf8Step step = NextUtf8(spelling);
   if (step.kind == Utf8Kind::kCharacter && step.length == spelling.size())
     return CharacterSymbol(step.code_point);
@@ -79,23 +82,24 @@ void SentencePieceTokenizer::FillMergesFromScores() {
     return spec_.scores.empty() ? 0.0F : spec_.scores[static_cast<size_t>(id)];
   };
   std::vector<float> scores;
-  for (const auto& [spelling, id] : text_tokens_) scores.push_back(score_of(id));
+  text_tokens_.ForEach([&](std::string_view, TokenId id) { scores.push_back(score_of(id)); });
   std::sort(scores.begin(), scores.end(), std::greater<>());
   scores.erase(std::unique(scores.begin(), scores.end()), scores.end());
 
   merges_.Reserve(text_tokens_.size() * 2);
-  for (const auto& [spelling, id] : text_tokens_) {
+  text_tokens_.ForEach([&](std::string_view spelling, TokenId id) {
+    if (spelling.size() > kLongestMergeable) return;
     const auto place =
         std::lower_bound(scores.begin(), scores.end(), score_of(id), std::greater<>());
     const auto rank = static_cast<uint32_t>(place - scores.begin());
-    if (spelling.size() > kLongestMergeable) continue;
     for (size_t cut = 1; cut < spelling.size(); ++cut) {
       const auto left = Symbol(spelling.substr(0, cut));
       if (!left) continue;
       const auto right = Symbol(spelling.substr(cut));
       if (right) merges_.Add(*left, *right, rank, id);
     }
-  }
+    AddJoints(spelling);
+  });
 }
 
 Status SentencePieceTokenizer::FillMergesFromRules() {
@@ -106,11 +110,27 @@ Status SentencePieceTokenizer::FillMergesFromRules() {
     joined.assign(parts.first).append(parts.second);
     const auto left = Symbol(parts.first);
     const auto right = Symbol(parts.second);
-    const auto result = Symbol(joined);
-    if (left && right && result && *result >= 0)
-      merges_.Add(*left, *right, static_cast<uint32_t>(i), *result);
+    const auto result = text_tokens_.Find(joined);
+    if (!left || !right || !result) continue;
+    merges_.Add(*left, *right, static_cast<uint32_t>(i), *result);
+    AddJoints(joined);
   }
   return {};
+}
+
+void SentencePieceTokenizer::AddJoints(std::string_view spelling) {
+  std::optional<char32_t> previous;
+  while (!spelling.empty()) {
+    const Utf8Step step = NextUtf8(spelling);
+    const bool character = step.kind == Utf8Kind::kCharacter;
+    if (previous && character) joints_.insert(Joint(*previous, step.code_point));
+    previous = character ? std::optional(step.code_point) : std::nullopt;
+    spelling.remove_prefix(step.length);
+  }
+}
+
+bool SentencePieceTokenizer::CanMergeAcross(char32_t left, char32_t right) const {
+  return joints_.contains(Joint(left, right));
 }
 
 std::string SentencePieceTokenizer::Unspell(std::string_view spelling, TokenType /*type*/) const {
@@ -122,18 +142,26 @@ void SentencePieceTokenizer::EncodePlain(std::string_view text, bool at_start,
   std::string spelled = spec_.add_space_prefix && at_start ? std::string(kSpace) : std::string();
   spelled += ReplaceAll(text, " ", kSpace);
   std::vector<int32_t> symbols;
+  const auto flush = [&] {
+    merges_.Apply(symbols);
+    for (const int32_t symbol : symbols) EmitSymbol(symbol, out);
+    symbols.clear();
+  };
+  std::optional<char32_t> previous;
   for (std::string_view rest = spelled; !rest.empty();) {
     const Utf8Step step = NextUtf8(rest);
     const std::string_view found = rest.substr(0, step.length);
     if (step.kind == Utf8Kind::kCharacter) {
+      if (previous && !CanMergeAcross(*previous, step.code_point)) flush();
       symbols.push_back(*Symbol(found));
+      previous = step.code_point;
     } else {
       for (const char c : found) symbols.push_back(BrokenByteSymbol(static_cast<uint8_t>(c)));
+      previous.reset();
     }
     rest.remove_prefix(step.length);
   }
-  merges_.Apply(symbols);
-  for (const int32_t symbol : symbols) EmitSymbol(symbol, out);
+  flush();
 }
 
 void SentencePieceTokenizer::EmitSymbol(int32_t symbol, std::vector<TokenId>& out) const {

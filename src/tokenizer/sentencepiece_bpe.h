@@ -6,10 +6,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "tokenizer/merge_table.h"
+#include "tokenizer/spelling_table.h"
 #include "tokenizer/vocabulary_tokenizer.h"
 
 namespace tern {
@@ -28,14 +29,20 @@ class SentencePieceTokenizer final : public VocabularyTokenizer {
   /// Which symbols merge follows from the scores: every split of a token into two symbols.
   void FillMergesFromScores();
   Status FillMergesFromRules();
+  /// Notes which characters stand side by side in a token that comes out of merging.
+  void AddJoints(std::string_view spelling);
+  bool CanMergeAcross(char32_t left, char32_t right) const;
   std::optional<int32_t> Symbol(std::string_view spelling) const;
   void EmitSymbol(int32_t symbol, std::vector<TokenId>& out) const;
   void EmitBytes(std::string_view bytes, std::vector<TokenId>& out) const;
 
   MergeTable merges_;
+  // Merging can't cross a place between characters that no token has side by side, so text is
+  // merged in pieces between such places (mostly words): the same ids, much faster.
+  std::unordered_set<uint64_t> joints_;
   // Symbols >= 0 are tokens. A character that is no token is a negative symbol, and so is a byte
   // that is not UTF-8; they only matter for being spelled in bytes at the end.
-  std::unordered_map<std::string_view, TokenId> text_tokens_;  // by spelling
+  SpellingTable text_tokens_;
   std::array<std::optional<TokenId>, 256> byte_tokens_;
 };
 

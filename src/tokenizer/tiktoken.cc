@@ -4,11 +4,11 @@
 #include <array>
 #include <charconv>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "tokenizer/byte_alphabet.h"
+#include "tokenizer/spelling_table.h"
 
 namespace tern {
 namespace {
@@ -92,23 +92,25 @@ Result<std::vector<std::string>> ParseRanks(std::string_view text) {
 
 std::vector<std::string> MergesFromRanks(const std::vector<std::string>& tokens,
                                          const std::vector<std::string>& spellings) {
-  std::unordered_map<std::string_view, size_t> ranks;
-  ranks.reserve(tokens.size());
-  for (size_t rank = 0; rank < tokens.size(); ++rank) ranks.emplace(tokens[rank], rank);
+  SpellingTable ranks;
+  ranks.Reserve(tokens.size());
+  for (size_t rank = 0; rank < tokens.size(); ++rank)
+    ranks.Add(tokens[rank], static_cast<int32_t>(rank));
   std::vector<std::string> merges;
-  std::vector<std::pair<size_t, size_t>> splits;
+  std::vector<std::pair<int32_t, int32_t>> splits;
   for (const std::string_view token : tokens) {
     if (token.size() > kLongestMergeable) continue;
     splits.clear();
     for (size_t cut = 1; cut < token.size(); ++cut) {
-      const auto left = ranks.find(token.substr(0, cut));
-      if (left == ranks.end()) continue;
-      const auto right = ranks.find(token.substr(cut));
-      if (right != ranks.end()) splits.emplace_back(left->second, right->second);
+      const auto left = ranks.Find(token.substr(0, cut));
+      if (!left) continue;
+      const auto right = ranks.Find(token.substr(cut));
+      if (right) splits.emplace_back(*left, *right);
     }
     std::sort(splits.begin(), splits.end());
     for (const auto& [left, right] : splits)
-      merges.push_back(spellings[left] + ' ' + spellings[right]);
+      merges.push_back(spellings[static_cast<size_t>(left)] + ' ' +
+                       spellings[static_cast<size_t>(right)]);
   }
   return merges;
 }

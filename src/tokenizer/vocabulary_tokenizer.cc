@@ -25,12 +25,12 @@ std::optional<uint8_t> ByteTokenValue(std::string_view spelling) {
 }
 
 VocabularyTokenizer::VocabularyTokenizer(TokenizerSpec spec) : Tokenizer(std::move(spec)) {
-  ids_.reserve(size());
+  ids_.Reserve(size());
   ends_generation_.assign(size(), false);
   for (size_t i = 0; i < size(); ++i) {
     const auto id = static_cast<TokenId>(i);
     const std::string_view spelling = spec_.tokens[i];
-    ids_.insert_or_assign(spelling, id);
+    ids_.Set(spelling, id);
     const TokenType type = Type(id);
     if (type == TokenType::kUserDefined) literal_.Add(spelling, id);
     if (type == TokenType::kUserDefined || type == TokenType::kControl ||
@@ -122,9 +122,7 @@ std::string VocabularyTokenizer::Decode(std::span<const TokenId> ids, bool speci
 }
 
 std::optional<TokenId> VocabularyTokenizer::Find(std::string_view token) const {
-  const auto found = ids_.find(token);
-  if (found == ids_.end()) return std::nullopt;
-  return found->second;
+  return ids_.Find(token);
 }
 
 bool VocabularyTokenizer::IsEndOfGeneration(TokenId id) const {

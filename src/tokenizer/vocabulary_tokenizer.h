@@ -5,10 +5,10 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "tokenizer/special_tokens.h"
+#include "tokenizer/spelling_table.h"
 #include "tokenizer/tokenizer.h"
 
 namespace tern {
@@ -47,10 +47,10 @@ class VocabularyTokenizer : public Tokenizer {
   bool drops_first_space_ = false;  // decoding: at the beginning and after special tokens
 
  private:
-  std::unordered_map<std::string_view, TokenId> ids_;  // by spelling; the last of equals counts
-  SpecialTokens literal_;                              // user-defined
-  SpecialTokens parsed_;                               // with control and unknown tokens
-  std::vector<std::string> pieces_;                    // bytes of each token
+  SpellingTable ids_;                // of all tokens; the last of equals counts
+  SpecialTokens literal_;            // user-defined
+  SpecialTokens parsed_;             // with control and unknown tokens
+  std::vector<std::string> pieces_;  // bytes of each token
   std::vector<bool> ends_generation_;
 };
 
