@@ -35,11 +35,18 @@ int64_t Rows(const TensorInfo& info) {
   return rows;
 }
 
-/// The types of kTargets that can hold this shape, for messages.
-std::string TypesFor(const TensorInfo& info) {
+constexpr std::array<std::string_view, 5> kTableTypes = {"f32", "f16", "bf16", "q8_0", "q6_k"};
+
+/// The types that can hold this shape, for messages.
+std::string TypesFor(const TensorInfo& info, bool ternary) {
   std::vector<std::string_view> names;
-  for (const Target& target : kTargets)
-    if (FindCodec(target.codec)->byte_span(Rows(info), info.cols())) names.push_back(target.codec);
+  const auto add = [&](std::string_view name) {
+    if (FindCodec(name)->byte_span(Rows(info), info.cols())) names.push_back(name);
+  };
+  if (ternary)
+    for (const Target& target : kTargets) add(target.codec);
+  else
+    std::for_each(kTableTypes.begin(), kTableTypes.end(), add);
   return names.empty() ? "no type can" : fmt::format("possible: {}", fmt::join(names, ", "));
 }
 
@@ -119,6 +126,7 @@ Status Converter::WriteKeys(const TokenizerSpec* tokenizer, int64_t rows) {
   constexpr char kChatTemplate[] = "tokenizer.chat_template";
   const Metadata& metadata = source_.metadata();
   TERN_TRY(WriteMetadata(metadata, target_->file_type, writer_));
+  if (!options_.name.empty()) writer_.Set("general.name", options_.name);
   if (!tokenizer) {
     if (!metadata.Has("tokenizer.ggml.model"))
       summary_.notes.push_back("without a tokenizer: the source has none");
@@ -147,7 +155,7 @@ Status Converter::AddTensor(const TensorInfo& info, const Codec& codec,
   const auto bytes = codec.byte_span(Rows(info), info.cols());
   if (!bytes)
     return Fail(Code::kInvalidArgument, "{}: tensor '{}': {} ({})", source_.path(), info.name,
-                bytes.error().message, codec.dense ? "possible: f32, f16, bf16" : TypesFor(info));
+                bytes.error().message, TypesFor(info, !codec.dense));
   Count(codec.type_name, *bytes);
   const auto total = static_cast<int64_t>(source_.tensors().size());
   return writer_.AddTensor(info.name, info.shape, codec,

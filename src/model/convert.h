@@ -22,6 +22,8 @@ struct ConvertOptions {
   std::string type = {};
   /// Type of token_embd and output: F32, F16, BF16, Q8_0 or Q6_K. Absent: the type of the source.
   std::optional<DType> embedding = {};
+  /// general.name. Empty: that of the source (of a folder, its own name).
+  std::string name = {};
 };
 
 /// What was written, for the user.

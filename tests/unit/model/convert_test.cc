@@ -112,6 +112,8 @@ TEST_F(Converting, MetadataSurvives) {
       EXPECT_EQ(*gguf->metadata().Find(key), value) << key;
   }
   EXPECT_EQ(gguf->metadata().Int("general.file_type"), 40);
+  ASSERT_TRUE(To(*source, {.name = "Another name"}));
+  EXPECT_EQ(Open(Out())->metadata().String("general.name"), "Another name");
   EXPECT_EQ(gguf->metadata().Int("general.quantization_version"), 2);
 }
 
@@ -253,6 +255,8 @@ TEST_F(Converting, ShapesThatDoNotFitNameTheTypesThatDo) {
   std::filesystem::remove(Out());
   ExpectRefused(*source, {.type = "", .embedding = DType::kQ6_K}, Code::kInvalidArgument,
                 "tensor 'token_embd.weight'");
+  ExpectRefused(*source, {.type = "", .embedding = DType::kQ6_K}, Code::kInvalidArgument,
+                "possible: f32, f16, bf16, q8_0");
 }
 
 TEST_F(Converting, UnknownTypesAreNamed) {
