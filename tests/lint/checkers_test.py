@@ -9,6 +9,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv.pop(1))
 
 import check_hygiene  # noqa: E402
+import check_kernel_symbols  # noqa: E402
 import check_layers  # noqa: E402
 
 TABLE = """
@@ -136,6 +137,25 @@ class HygieneTest(TreeTest):
     def test_a_binary_file_is_not_read_as_text(self):
         (self.root / "x.gguf").write_bytes(b"GGUF\0\xff /home" b"/me/x")
         self.assertEqual(check_hygiene.check(self.root), [])
+
+
+class KernelSymbolsTest(unittest.TestCase):
+    def offences(self, listing):
+        return list(check_kernel_symbols.offences(listing))
+
+    def test_local_symbols_and_our_global_ones_are_no_offence(self):
+        self.assertEqual(self.offences("0000000000000000 t tern::cpu::(anonymous namespace)::Quantize(float const*)\n"
+                                       "0000000000000040 T tern::cpu::Gemm(tern::cpu::GemmArgs const&)\n"
+                                       "0000000000000000 r .LC0\n"
+                                       "0000000000000000 V DW.ref.__gxx_personality_v0\n"), [])
+
+    def test_a_weak_symbol_is_found(self):
+        found = self.offences("0000000000000000 W std::vector<int>::push_back(int const&)\n")
+        self.assertEqual(len(found), 1, found)
+        self.assertIn("weak symbol std::vector", found[0])
+
+    def test_a_global_symbol_of_another_namespace_is_found(self):
+        self.assertEqual(len(self.offences("0000000000000000 T tern::Dot(float const*, float const*)\n")), 1)
 
 
 if __name__ == "__main__":
