@@ -1,0 +1,151 @@
+// Four small checkpoints against transformers' logits and greedy tokens (golden.json in each folder
+// tells how they were made), from the folder and again after conversion to GGUF.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "engine/session.h"
+#include "model/convert.h"
+#include "registry/registry.h"
+#include "support/shared_data.h"
+
+namespace tern {
+namespace {
+
+struct Golden {
+  std::vector<std::vector<TokenId>> prompts;
+  std::vector<float> int8_logits, float_logits;  // rows of every prompt, one after another
+};
+
+std::vector<float> ReadFloats(const std::filesystem::path& path) {
+  const std::string bytes = test::ReadFile(path);
+  std::vector<float> out(bytes.size() / sizeof(float));
+  std::memcpy(out.data(), bytes.data(), out.size() * sizeof(float));
+  return out;
+}
+
+Golden ReadGolden(const std::filesystem::path& dir) {
+  const auto json = nlohmann::json::parse(test::ReadFile(dir / "golden.json"));
+  Golden golden;
+  golden.prompts = json.at("prompts").get<std::vector<std::vector<TokenId>>>();
+  golden.int8_logits = ReadFloats(dir / "logits.f32");
+  golden.float_logits = ReadFloats(dir / "logits_float.f32");
+  return golden;
+}
+
+Result<std::vector<float>> AllLogits(const std::string& model, std::string_view backend_name,
+                                     ActivationType activations, const Golden& golden) {
+  TERN_ASSIGN_OR_RETURN(auto backend, CreateBackend(backend_name, {}));
+  TERN_ASSIGN_OR_RETURN(auto session, Session::Open(std::move(backend), {.model = model,
+                                                                         .need_tokenizer = false,
+                                                                         .activations = activations,
+                                                                         .context = 512,
+                                                                         .max_rows = 512,
+                                                                         .logit_rows = 512}));
+  std::vector<float> all;
+  for (const auto& prompt : golden.prompts) {
+    std::vector<int32_t> positions(prompt.size());
+    std::iota(positions.begin(), positions.end(), 0);
+    const std::vector<int32_t> slots(prompt.size(), 0);
+    TERN_ASSIGN_OR_RETURN(
+        const FloatView logits,
+        session->decoder().Forward({prompt, positions, slots, positions}, session->cache()));
+    all.insert(all.end(), logits.data, logits.data + logits.rows * logits.cols);
+  }
+  return all;
+}
+
+struct Difference {
+  double median, worst;
+  size_t other_top;  // rows whose largest logit is another
+  double kl;         // mean KL(want || got)
+};
+
+Difference Compare(std::span<const float> got, std::span<const float> want, size_t vocab) {
+  std::vector<double> errors;
+  Difference difference{0, 0, 0, 0};
+  for (size_t at = 0; at < want.size(); at += vocab) {
+    const auto g = got.subspan(at, vocab), w = want.subspan(at, vocab);
+    double error = 0, norm = 0, g_sum = 0, w_sum = 0;
+    for (size_t i = 0; i < vocab; ++i) {
+      error += (double{g[i]} - w[i]) * (double{g[i]} - w[i]);
+      norm += double{w[i]} * w[i];
+      g_sum += std::exp(double{g[i]});
+      w_sum += std::exp(double{w[i]});
+    }
+    for (size_t i = 0; i < vocab; ++i) {
+      const double log_p = w[i] - std::log(w_sum), log_q = g[i] - std::log(g_sum);
+      difference.kl += std::exp(log_p) * (log_p - log_q);
+    }
+    errors.push_back(std::sqrt(error / norm));
+    const auto top = [](std::span<const float> row) {
+      return std::max_element(row.begin(), row.end()) - row.begin();
+    };
+    difference.other_top += top(g) != top(w);
+  }
+  std::sort(errors.begin(), errors.end());
+  difference.kl /= static_cast<double>(errors.size());
+  difference.median = errors[errors.size() / 2];
+  difference.worst = errors.back();
+  return difference;
+}
+
+class HfGoldens : public testing::TestWithParam<const char*> {
+ protected:
+  static constexpr size_t kVocab = 512;
+
+  void Check(const std::string& model, const Golden& golden, bool trained_with_int8) {
+    const auto exact = AllLogits(model, "auto", ActivationType::kFloat, golden);
+    ASSERT_TRUE(exact) << exact.error().message;
+    ASSERT_EQ(exact->size(), golden.float_logits.size());
+    const Difference f = Compare(*exact, golden.float_logits, kVocab);
+    EXPECT_LE(f.median, 1e-5) << model;
+    EXPECT_LE(f.worst, 5e-5) << model;
+    EXPECT_EQ(f.other_top, 0u) << model;
+
+    const auto quantised = AllLogits(model, "auto", ActivationType::kInt8, golden);
+    ASSERT_TRUE(quantised) << quantised.error().message;
+    const Difference q = Compare(*quantised, golden.int8_logits, kVocab);
+    if (trained_with_int8) {
+      EXPECT_LE(q.median, 3e-2) << model;
+      EXPECT_LE(q.worst, 5e-2) << model;
+    }
+    // The reference backend is the specification: the same bits, whatever runs by default.
+    for (const ActivationType type : {ActivationType::kFloat, ActivationType::kInt8}) {
+      const auto reference = AllLogits(model, "reference", type, golden);
+      ASSERT_TRUE(reference) << reference.error().message;
+      EXPECT_EQ(*reference, type == ActivationType::kFloat ? *exact : *quantised) << model;
+    }
+    const Difference to_float = Compare(*quantised, golden.float_logits, kVocab);
+    std::printf(
+        "%s: float %.2e median %.2e worst; int8 %.2e median %.2e worst; KL of int8 to float %.2e\n",
+        std::filesystem::path(model).filename().c_str(), f.median, f.worst, q.median, q.worst,
+        to_float.kl);
+  }
+};
+
+TEST_P(HfGoldens, LogitsAgreeFromTheFolderAndFromGguf) {
+  TERN_SHARED_OR_SKIP(dir, std::string("hf-goldens/") + GetParam());
+  const Golden golden = ReadGolden(dir);
+  const bool trained_with_int8 = std::string_view(GetParam()) != "a-qwen3-g128";
+  Check(dir.string(), golden, trained_with_int8);
+
+  const auto gguf = std::filesystem::path(testing::TempDir()) / (std::string(GetParam()) + ".gguf");
+  const auto source = OpenWeights(dir.string(), {});
+  ASSERT_TRUE(source) << source.error().message;
+  const auto converted = Convert(**source, nullptr, {}, gguf.string(), {});
+  ASSERT_TRUE(converted) << converted.error().message;
+  Check(gguf.string(), golden, trained_with_int8);
+  std::filesystem::remove(gguf);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, HfGoldens,
+                         testing::Values("a-bitnet-packed", "a-bitnet-master", "a-llama-packed",
+                                         "a-qwen3-g128"));
+
+}  // namespace
+}  // namespace tern
