@@ -1,0 +1,33 @@
+#include "human.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <string_view>
+
+namespace tern::cli {
+namespace {
+
+struct Unit {
+  double size;
+  std::string_view prefix;
+};
+constexpr std::array<Unit, 4> kUnits = {{{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}}};
+constexpr uint64_t kWrittenOut = 10000;  // smaller numbers need no unit
+
+}  // namespace
+
+std::string HumanCount(uint64_t count) {
+  if (count >= kWrittenOut)
+    for (const auto& [size, prefix] : kUnits)
+      if (static_cast<double>(count) >= size)
+        return fmt::format("{:.1f} {}", static_cast<double>(count) / size, prefix);
+  return std::to_string(count);
+}
+
+std::string HumanBytes(uint64_t bytes) {
+  const std::string count = HumanCount(bytes);
+  return count + (bytes >= kWrittenOut ? "B" : " B");
+}
+
+}  // namespace tern::cli

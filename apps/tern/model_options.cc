@@ -1,0 +1,131 @@
+#include "model_options.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+#include <map>
+
+#include "command.h"
+#include "progress.h"
+#include "registry/registry.h"
+
+namespace tern::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kBuiltinModel = "tern-stories.gguf";
+constexpr const char* kGroup = "Model";
+
+const std::map<std::string, I2sLayout> kLayouts = {
+    {"x86", I2sLayout::kX86}, {"arm", I2sLayout::kArm}, {"rows4", I2sLayout::kRows4}};
+const std::map<std::string, ActivationType> kActivations = {{"int8", ActivationType::kInt8},
+                                                            {"float", ActivationType::kFloat}};
+
+template <class Map>
+CLI::IsMember OneOf(const Map& map) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : map) names.push_back(name);
+  return CLI::IsMember(names);
+}
+
+// Beside the program, where an installation puts it, and in the source tree it was built from.
+std::array<fs::path, 3> BuiltinPlaces() {
+  std::error_code ec;
+  const fs::path folder = fs::read_symlink("/proc/self/exe", ec).parent_path();
+  return {folder / kBuiltinModel,
+          (folder.parent_path() / "share" / "tern" / kBuiltinModel).lexically_normal(),
+          fs::path(TERN_SOURCE_MODELS) / kBuiltinModel};
+}
+
+Result<std::string> FindBuiltinModel() {
+  std::string places;
+  for (const fs::path& place : BuiltinPlaces()) {
+    std::error_code ec;
+    if (fs::is_regular_file(place, ec)) return place.string();
+    places += (places.empty() ? "" : ", ") + place.string();
+  }
+  return tern::Fail(Code::kNotFound,
+                    "the built-in model is missing: give one with -m (looked at {})", places);
+}
+
+void PrintNotes(Session& session) {
+  const ModelConfig& config = session.model().config;
+  if (session.tokenizer() && !session.tokenizer()->spec().note.empty())
+    PrintNote(session.tokenizer()->spec().note);
+  const int64_t context = session.cache().shape().capacity;
+  if (context > config.context)
+    PrintNote(fmt::format("a context of {} is more than the {} that the model was made for",
+                          context, config.context));
+}
+
+}  // namespace
+
+void AddModelOptions(CLI::App& app, ModelOptions& options, unsigned groups) {
+  const auto add = [&](const char* name, auto& value, const char* text, const char* help) {
+    return app.add_option(name, value, help)->option_text(text)->group(kGroup);
+  };
+  if (groups & (kModelName | kModelArgument))
+    add(groups & kModelArgument ? "-m,--model,MODEL" : "-m,--model", options.model, "MODEL",
+        groups & kModelCompute
+            ? "GGUF file or Hugging Face folder (default: the built-in model)"
+            : "GGUF file, Hugging Face folder, tokenizer.json or tiktoken file (default: the "
+              "built-in model)");
+  if (groups & kModelLayout)
+    add("--i2s-layout", options.i2s_layout, "NAME",
+        "Byte order inside I2_S tensors, which files don't tell: x86 (default), arm or rows4")
+        ->check(OneOf(kLayouts));
+  if (groups & kModelTokenizer)
+    add("--pre", options.pre, "NAME",
+        "Pre-tokenizer to use whatever the file says, e.g. llama-bpe, qwen2, default");
+  if (groups & kModelContext)
+    add("--ctx", options.context, "N",
+        "Tokens the context holds (default: the model's own, at most 4096)")
+        ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
+  if (!(groups & kModelCompute)) return;
+  add("--activations", options.activations, "TYPE",
+      "Inputs of ternary layers: int8 or float (default: as the model was trained)")
+      ->check(OneOf(kActivations));
+  add("-t,--threads", options.threads, "N",
+      "Threads (default: one per CPU); the result is the same with any number")
+      ->check(CLI::Range(1, 1024));
+  add("--backend", options.backend, "NAME", "What computes (default: auto)");
+}
+
+Result<std::string> ModelPath(const ModelOptions& options) {
+  if (!options.model.empty()) return options.model;
+  return FindBuiltinModel();
+}
+
+SourceOptions ToSourceOptions(const ModelOptions& options) {
+  return {.i2s_layout = kLayouts.at(options.i2s_layout)};
+}
+
+TokenizerSourceOptions ToTokenizerOptions(const ModelOptions& options) {
+  TokenizerSourceOptions result;
+  if (!options.pre.empty()) result.pre_override = options.pre;
+  return result;
+}
+
+Result<std::unique_ptr<Session>> OpenSession(const ModelOptions& options,
+                                             const SessionNeeds& needs) {
+  SessionOptions session;
+  TERN_ASSIGN_OR_RETURN(session.model, ModelPath(options));
+  session.source = ToSourceOptions(options);
+  session.tokenizer = ToTokenizerOptions(options);
+  session.need_tokenizer = needs.tokenizer;
+  if (!options.activations.empty()) session.activations = kActivations.at(options.activations);
+  session.context = needs.context > 0 ? needs.context : options.context;
+  session.max_rows = needs.max_rows;
+  session.logit_rows = needs.logit_rows;
+  Progress progress("loading " + fs::path(session.model).filename().string());
+  session.progress = [&](int64_t done, int64_t total) { progress.Update(done, total, "layers"); };
+  TERN_ASSIGN_OR_RETURN(auto backend, CreateBackend(options.backend, {.threads = options.threads}));
+  TERN_ASSIGN_OR_RETURN(auto opened, Session::Open(std::move(backend), session));
+  progress.Finish();
+  PrintNotes(*opened);
+  return opened;
+}
+
+}  // namespace tern::cli
