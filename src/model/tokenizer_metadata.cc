@@ -130,6 +130,10 @@ Result<TokenizerSpec> SpecFromMetadata(const Metadata& metadata,
     add_bos = traits.add_bos;
   } else {
     TERN_TRY(ReadScores(metadata, spec));
+    // Files made from a tokenizer.json may have both; the merges are what the scores were made of.
+    if (metadata.Has(kMerges)) {
+      TERN_ASSIGN_OR_RETURN(spec.merges, metadata.Strings(kMerges));
+    }
   }
   TERN_ASSIGN_OR_RETURN(spec.add_bos, metadata.BoolOr("tokenizer.ggml.add_bos_token", add_bos));
   TERN_ASSIGN_OR_RETURN(spec.add_eos, metadata.BoolOr("tokenizer.ggml.add_eos_token", false));

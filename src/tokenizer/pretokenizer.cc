@@ -83,6 +83,7 @@ struct NamedPretokenizer {
 const std::vector<NamedPretokenizer>& Table() {
   static const std::vector<NamedPretokenizer> table = {
       {{"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon_e"}, {{"llama3"}, true, true}},
+      {{"dbrx", "smaug-bpe"}, {{"llama3"}}},
       {{"qwen2"}, {{"qwen2"}}},
       {{"gpt-2", "phi-2", "mpt"}, {{"gpt2"}}},
       {{"starcoder", "refact"}, {{"digit", "gpt2"}}},
@@ -267,10 +268,15 @@ std::optional<std::string_view> FindStep(std::string_view expression) {
   return std::nullopt;
 }
 
-std::string PretokenizerName(std::span<const std::string_view> steps) {
-  for (const NamedPretokenizer& row : Table())
-    if (std::ranges::equal(row.traits.steps, steps)) return std::string(row.names.front());
-  std::string name(kComposed);
+std::string PretokenizerName(std::span<const std::string_view> steps, bool ignore_merges) {
+  std::string name;
+  for (const NamedPretokenizer& row : Table()) {
+    if (!std::ranges::equal(row.traits.steps, steps)) continue;
+    if (row.traits.ignore_merges == ignore_merges) return std::string(row.names.front());
+    if (name.empty()) name = row.names.front();
+  }
+  if (!name.empty()) return name;
+  name = kComposed;
   for (const std::string_view step : steps) {
     if (name.size() > kComposed.size()) name += ',';
     name += step;

@@ -35,9 +35,9 @@ const char* StepExpression(std::string_view step);
 /// that only collects what is left over.
 std::optional<std::string_view> FindStep(std::string_view expression);
 
-/// The shortest name for a list of steps: a table name when one has just these steps and wants
-/// ignore_merges (the spec's own flag overrides it anyway), else "steps:...".
-std::string PretokenizerName(std::span<const std::string_view> steps);
+/// The name for a list of steps: that of the table row with these steps and this ignore_merges,
+/// else of a row with these steps (the spec's own flag counts then), else "steps:...".
+std::string PretokenizerName(std::span<const std::string_view> steps, bool ignore_merges);
 
 /// Thread rule: immutable, safe to share.
 class Pretokenizer {

@@ -7,6 +7,7 @@
 #include "tokenizer/json_util.h"
 #include "tokenizer/pretokenizer.h"
 #include "tokenizer/quoted.h"
+#include "tokenizer/spelling_table.h"
 #include "tokenizer/vocabulary_tokenizer.h"
 
 namespace tern {
@@ -72,7 +73,8 @@ Status ReadAddedTokens(const json& tokenizer, size_t limit, TokenizerSpec& spec)
 
 /// "a b" or ["a", "b"].
 std::optional<std::string> MergeRule(const json& merge) {
-  if (const auto* rule = merge.get_ptr<const std::string*>()) return *rule;
+  if (const auto* rule = merge.get_ptr<const std::string*>())
+    return rule->find(' ', 1) == std::string::npos ? std::nullopt : std::optional(*rule);
   if (!merge.is_array() || merge.size() != 2) return std::nullopt;
   const auto* left = merge[0].get_ptr<const std::string*>();
   const auto* right = merge[1].get_ptr<const std::string*>();
@@ -158,6 +160,27 @@ Status ReadPostProcessor(const json& processor, TokenizerSpec& spec) {
   return {};
 }
 
+/// Scores that put tokens in the order of their merges, for readers that know no merges: 0 for what
+/// isn't merged, minus the place of the first merge for the rest, -1000 for added tokens.
+void FillScores(TokenizerSpec& spec) {
+  constexpr float kAdded = -1000;
+  SpellingTable ids;
+  ids.Reserve(spec.tokens.size());
+  spec.scores.assign(spec.tokens.size(), 0);
+  for (size_t id = 0; id < spec.tokens.size(); ++id) {
+    ids.Add(spec.tokens[id], static_cast<int32_t>(id));
+    const TokenType type = spec.types[id];
+    if (type == TokenType::kControl || type == TokenType::kUserDefined) spec.scores[id] = kAdded;
+  }
+  for (size_t rank = 0; rank < spec.merges.size(); ++rank) {
+    std::string joined = spec.merges[rank];
+    joined.erase(joined.find(' ', 1), 1);
+    const std::optional<int32_t> id = ids.Find(joined);
+    if (id && spec.scores[static_cast<size_t>(*id)] == 0)
+      spec.scores[static_cast<size_t>(*id)] = -1 - static_cast<float>(rank);
+  }
+}
+
 Status ReadModel(const json& tokenizer, size_t limit, TokenizerSpec& spec) {
   const json* model = Member(tokenizer, "model");
   if (model == nullptr) return Fail(Code::kCorrupt, "expected a member 'model'");
@@ -184,10 +207,11 @@ Result<TokenizerSpec> ParseTokenizerJson(std::string_view text) {
   TERN_ASSIGN_OR_RETURN(const JsonPipeline pipeline, ReadJsonPipeline(tokenizer));
   if (pipeline.byte_level) {
     spec.model = TokenizerModel::kByteBpe;
-    spec.pre = PretokenizerName(pipeline.steps);
+    spec.pre = PretokenizerName(pipeline.steps, spec.ignore_merges.value_or(false));
   } else {
     spec.model = TokenizerModel::kSentencePieceBpe;
     spec.add_space_prefix = pipeline.add_space_prefix;
+    FillScores(spec);
   }
   for (const std::string& note : pipeline.notes) spec.AddNote(note);
   if (const json* processor = Member(tokenizer, "post_processor"))

@@ -70,7 +70,7 @@ TokenType VocabularyTokenizer::Type(TokenId id) const {
 
 bool VocabularyTokenizer::IsText(TokenId id) const {
   const TokenType type = Type(id);
-  return type != TokenType::kControl && type != TokenType::kUnknown && type != TokenType::kByte;
+  return type == TokenType::kNormal || type == TokenType::kUserDefined;
 }
 
 std::vector<TokenId> VocabularyTokenizer::Encode(std::string_view text,

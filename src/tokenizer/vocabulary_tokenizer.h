@@ -31,15 +31,15 @@ class VocabularyTokenizer : public Tokenizer {
   virtual void EncodePlain(std::string_view text, bool at_start,
                            std::vector<TokenId>& out) const = 0;
 
-  /// The bytes that a token of this type (normal, unused or user-defined) stands for.
+  /// The bytes that a token of this type (normal or user-defined) stands for.
   virtual std::string Unspell(std::string_view spelling, TokenType type) const = 0;
 
   /// Fills what depends on Unspell; the constructors of the models call it.
   void FillPieces();
 
   TokenType Type(TokenId id) const;
-  /// A token that ordinary text may become. Control tokens never come out of merging, so a user
-  /// can't smuggle one in by spelling it.
+  /// A token that ordinary text may become: normal or user-defined. Control tokens never come out
+  /// of merging, so a user can't smuggle one in by spelling it.
   bool IsText(TokenId id) const;
   bool InVocabulary(TokenId id) const { return id >= 0 && static_cast<size_t>(id) < size(); }
   const std::string& Bytes(TokenId id) const { return pieces_[static_cast<size_t>(id)]; }

@@ -102,9 +102,13 @@ TEST(Pretokenizer, SpellingsOfTheSameExpressionAreRecognised) {
 TEST(Pretokenizer, AListOfStepsHasAName) {
   const std::vector<std::string_view> starcoder = {"digit", "gpt2"};
   const std::vector<std::string_view> other = {"punctuation", "gpt2", "digits", "ascii-digits-3"};
-  EXPECT_EQ(PretokenizerName(starcoder), "starcoder");
-  EXPECT_EQ(PretokenizerName(other), "steps:punctuation,gpt2,digits,ascii-digits-3");
-  EXPECT_TRUE(FindPretokenizer(PretokenizerName(other)));
+  EXPECT_EQ(PretokenizerName(starcoder, false), "starcoder");
+  EXPECT_EQ(PretokenizerName(starcoder, true), "starcoder");
+  const std::vector<std::string_view> llama3 = {"llama3"};
+  EXPECT_EQ(PretokenizerName(llama3, true), "llama-bpe");
+  EXPECT_EQ(PretokenizerName(llama3, false), "dbrx");
+  EXPECT_EQ(PretokenizerName(other, false), "steps:punctuation,gpt2,digits,ascii-digits-3");
+  EXPECT_TRUE(FindPretokenizer(PretokenizerName(other, false)));
 }
 
 TEST(Pretokenizer, AVeryLongRunOfOneCharacterIsNoProblem) {

@@ -61,6 +61,7 @@ TEST(TokenizerJson, SentencePieceLikeFilesKeepTheirMergeOrder) {
   EXPECT_EQ(spec.bos, 1);
   EXPECT_EQ(spec.eos, 2);
   EXPECT_EQ(spec.unknown, 0);
+  EXPECT_THAT(spec.scores, ElementsAre(-1000, -1000, -1000, 0, 0, 0, 0, 0, 0, -2, -1, -3, -4));
   const auto tokenizer = test::MakeTokenizer(spec);
   EXPECT_THAT(tokenizer->Encode("abc abca", {}), ElementsAre(12, 12, 6));
   EXPECT_THAT(tokenizer->Encode("\u00e9", {}), ElementsAre(5, 3, 4));
