@@ -111,6 +111,8 @@ class Backend {
   virtual ~Backend() = default;
 
   virtual std::string_view name() const = 0;
+  /// CPU threads it computes with.
+  virtual int threads() const = 0;
 
   /// Zeroed memory, aligned to 64 bytes. Errors: kResourceExhausted.
   virtual Result<Buffer> Allocate(size_t bytes) = 0;

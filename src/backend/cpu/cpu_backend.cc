@@ -82,6 +82,7 @@ class CpuBackend final : public Backend {
         ops_(*cpu::SelectFloatTarget(features_, forced_isa_).ops) {}
 
   std::string_view name() const override { return "cpu"; }
+  int threads() const override { return pool_.threads(); }
 
   Result<Buffer> Allocate(size_t bytes) override {
     const size_t rounded = AlignUp(std::max<size_t>(bytes, 1), kAlignment);

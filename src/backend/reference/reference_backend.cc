@@ -70,6 +70,7 @@ class ReferenceBackend final : public Backend {
   explicit ReferenceBackend(int threads) : pool_(threads) {}
 
   std::string_view name() const override { return "reference"; }
+  int threads() const override { return pool_.threads(); }
 
   Result<Buffer> Allocate(size_t bytes) override {
     const size_t rounded = AlignUp(std::max<size_t>(bytes, 1), kAlignment);
