@@ -1,5 +1,5 @@
-// The quantisation rule of BitNet b1.58 for float master weights (Ma et al., 2024, equations 1 to
-// 3).
+// Float weights to ternary ones: the quantisation rule of BitNet b1.58 for master weights (Ma et
+// al., 2024, equations 1 to 3), and the recognition of weights that are ternary already.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,11 @@ namespace tern {
 
 /// Fills a row with its float weights.
 using RowReader = std::function<void(int64_t row, std::span<float> out)>;
+
+/// Reads every row once and codes w * factor: +1 above the threshold, -1 below its negative, else
+/// 0.
+Result<TernaryMatrix> CodeBySign(int64_t rows, int64_t cols, const RowReader& read, float factor,
+                                 float threshold, ScaleSpec scale);
 
 /// Per-tensor absmean, in the arithmetic of transformers' WeightQuant, float32:
 ///   m = max(mean |W|, 1e-5), s = 1 / m, q = clamp(round_half_even(W * s), -1, 1), W' = q / s.

@@ -32,9 +32,7 @@ void UnpackRow(const std::byte* packed, int shift, int64_t cols, uint8_t* out) {
   if (cols % 4 == 0) return;
   std::byte last[4] = {};
   std::copy(packed + 4 * whole, packed + cols, last);
-  // Unused codes of a row's last byte are 1.
-  const auto used = static_cast<uint8_t>((1u << (2 * (cols % 4))) - 1);
-  out[whole] = static_cast<uint8_t>((GatherCodes(last, shift) & used) | (0x55u & ~used));
+  out[whole] = GatherCodes(last, shift);  // FromCodes sets the unused codes
 }
 
 RowReader FloatRows(const HfLinear& linear) {
@@ -60,8 +58,6 @@ Result<float> ReadScale(const HfLinear& linear) {
 Result<TernaryMatrix> ReadCodes(const HfLinear& linear, float scale) {
   const RowReader read = FloatRows(linear);
   std::vector<float> row(static_cast<size_t>(linear.cols));
-  std::vector<int8_t> q;
-  q.reserve(static_cast<size_t>(linear.rows * linear.cols));
   for (int64_t r = 0; r < linear.rows; ++r) {
     read(r, row);
     const auto bad =
@@ -70,10 +66,8 @@ Result<TernaryMatrix> ReadCodes(const HfLinear& linear, float scale) {
       return Fail(Code::kCorrupt,
                   "row {}, column {}: found {}, expected -1, 0 or 1 beside a weight_scale", r,
                   bad - row.begin(), *bad);
-    std::transform(row.begin(), row.end(), std::back_inserter(q),
-                   [](float v) { return static_cast<int8_t>(v); });
   }
-  return TernaryMatrix::FromValues(linear.rows, linear.cols, q, ScaleSpec::Tensor(scale));
+  return CodeBySign(linear.rows, linear.cols, read, 1.0f, 0.0f, ScaleSpec::Tensor(scale));
 }
 
 Result<TernaryMatrix> ReadGroups(const HfLinear& linear) {

@@ -33,7 +33,8 @@ class TernaryMatrix {
   /// not finite.
   static Result<TernaryMatrix> FromValues(int64_t rows, int64_t cols, std::span<const int8_t> q,
                                           ScaleSpec scale);
-  /// Takes codes already in the storage above, size rows * RowBytes(cols). A code of 3 is kCorrupt
+  /// Takes codes already in the storage above, size rows * RowBytes(cols); unused bits may have any
+  /// value and are set. A code of 3 is kCorrupt
   /// (the message names row and column).
   static Result<TernaryMatrix> FromCodes(int64_t rows, int64_t cols, std::vector<uint8_t> codes,
                                          ScaleSpec scale);

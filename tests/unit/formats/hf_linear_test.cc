@@ -258,6 +258,20 @@ TEST(Absmean, AgreesWithTheFormulaOnRandomWeights) {
     }
 }
 
+TEST(Absmean, TheScaleIsTheReciprocalOfTheReciprocal) {
+  // transformers divides by s = 1 / mean; that is not always the mean again.
+  int differ = 0;
+  for (int i = 1; i <= 50; ++i) {
+    const float mean = 0.01f * static_cast<float>(i);
+    const std::vector<std::vector<float>> w = {{mean, -mean, mean, mean}};
+    const auto matrix = QuantizeAbsmean(1, 4, Rows(w));
+    ASSERT_TRUE(matrix) << matrix.error().message;
+    EXPECT_EQ(matrix->scale().values, std::vector<float>{1.0f / (1.0f / mean)});
+    differ += matrix->scale().values[0] != mean;
+  }
+  EXPECT_GT(differ, 0);
+}
+
 TEST(Absmean, OfZerosIsZero) {
   const std::vector<std::vector<float>> w = {{0, -0.0f, 0, 0}};
   const auto matrix = QuantizeAbsmean(1, 4, Rows(w));

@@ -190,6 +190,23 @@ TEST_F(Converting, GroupScalesDoNotFitTypesWithFewerScales) {
   ExpectRefused(*source, {.type = "tq2_0"}, Code::kUnsupported, "tensor 'blk.0.attn_q.weight'");
 }
 
+TEST_F(Converting, GroupsOfZerosDoNotKeepATensorFromHavingOneScale) {
+  model_.Groups();
+  for (test::HfTensor& tensor : model_.tensors) {
+    if (tensor.shape.size() != 2 || tensor.dtype != "F32") continue;
+    std::vector<float> values(static_cast<size_t>(tensor.shape[0] * tensor.shape[1]));
+    for (size_t i = 128; i < values.size(); ++i)
+      values[i] = 0.3f * static_cast<float>(static_cast<int>(i % 3) - 1);
+    tensor = test::F32Tensor(tensor.name, tensor.shape, values);
+  }
+  const auto source = Source();
+  EXPECT_EQ(source->ReadTernary("blk.0.attn_q.weight")->scale().kind, ScaleKind::kGroup);
+  const auto summary = To(*source);
+  ASSERT_TRUE(summary) << summary.error().message;
+  EXPECT_EQ(summary->type, "I2_S");
+  ExpectSameTernary(*source, *Open(Out()));
+}
+
 TEST_F(Converting, AGgufFileCanChangeItsTypeAndComeBack) {
   const auto source = Source();
   ASSERT_TRUE(To(*source));
