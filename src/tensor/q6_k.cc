@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 
@@ -19,50 +20,62 @@ constexpr size_t kScaleAt = kScalesAt + kSubs;
 constexpr int kLevels = 32;            // q lies in -32..31
 constexpr float kNegligible = 1e-15f;  // upstream's threshold for an all-zero group
 
-// A sub-block is x ~ scale * q. For a given inverse scale: the levels, and the sums that give the
-// scale of least squared error weighted by x^2, sum(w x q) / sum(w q^2).
-struct Trial {
-  std::array<int, kSub> levels;
-  float sum_xq = 0;
-  float sum_qq = 0;
-};
-
-Trial TryInverse(const float* x, float inverse) {
-  Trial t;
-  for (size_t i = 0; i < kSub; ++i) {
-    const int q =
-        std::clamp(static_cast<int>(std::nearbyint(inverse * x[i])), -kLevels, kLevels - 1);
-    const float weight = x[i] * x[i];
-    t.levels[i] = q;
-    t.sum_xq += weight * x[i] * static_cast<float>(q);
-    t.sum_qq += weight * static_cast<float>(q) * static_cast<float>(q);
-  }
-  return t;
+// Nearest integer, halves to even, of |x| < 2^22: in x + 1.5 * 2^23 the mantissa counts integers.
+int NearestInt(float x) {
+  constexpr float kMagic = 12582912.0f;
+  return std::bit_cast<int32_t>(x + kMagic) - std::bit_cast<int32_t>(kMagic);
 }
 
-// Chooses among nineteen scales around the one that maps the value of largest magnitude to -32 (the
-// side with one more level). Returns the scale and leaves the levels; 0 for a negligible sub-block.
-float FitSubBlock(const float* x, int* levels) {
+// The level of a value in units of the scale, |x| < 2^22. Clamped as an integer, because compilers
+// do not make vector code of comparisons between floats.
+float Level(float x) {
+  return static_cast<float>(std::min(std::max(NearestInt(x), -kLevels), kLevels - 1));
+}
+
+constexpr size_t kTrials = 19;
+
+// Inverse scales to try: first the one that maps the value of largest magnitude to -32 (the side
+// with one more level), then those around it.
+std::array<float, kTrials> InverseScales(float extreme) {
+  std::array<float, kTrials> inverse{};
+  size_t n = 0;
+  inverse[n++] = static_cast<float>(-kLevels) / extreme;
+  for (int step = -9; step <= 9; ++step)
+    if (step != 0)
+      inverse[n++] = -(static_cast<float>(kLevels) + 0.1f * static_cast<float>(step)) / extreme;
+  return inverse;
+}
+
+// A sub-block is x ~ scale * q. Of all trials takes the one whose best scale, sum(w x q) / sum(w
+// q^2) with w = x^2, leaves the least error. Returns that scale and the levels; 0 for a negligible
+// sub-block. The sums of all trials run side by side, each in the order of the elements.
+float FitSubBlock(const float* x, float* levels) {
   float extreme = 0;
   for (size_t i = 0; i < kSub; ++i)
     if (std::fabs(x[i]) > std::fabs(extreme)) extreme = x[i];
-  std::fill_n(levels, kSub, -kLevels);
+  std::fill_n(levels, kSub, static_cast<float>(-kLevels));
   if (std::fabs(extreme) < kNegligible) return 0;
 
-  Trial best = TryInverse(x, static_cast<float>(-kLevels) / extreme);
-  float scale = best.sum_qq != 0 ? best.sum_xq / best.sum_qq : 0.0f;
-  float merit = scale * best.sum_xq;
-  for (int step = -9; step <= 9; ++step) {
-    if (step == 0) continue;
-    const Trial t =
-        TryInverse(x, -(static_cast<float>(kLevels) + 0.1f * static_cast<float>(step)) / extreme);
-    if (t.sum_qq > 0 && t.sum_xq * t.sum_xq > merit * t.sum_qq) {
-      best = t;
-      scale = t.sum_xq / t.sum_qq;
-      merit = scale * t.sum_xq;
+  const std::array<float, kTrials> inverse = InverseScales(extreme);
+  std::array<float, kTrials> sum_xq{}, sum_qq{};
+  for (size_t i = 0; i < kSub; ++i) {
+    const float weight = x[i] * x[i];
+    for (size_t t = 0; t < kTrials; ++t) {
+      const float q = Level(inverse[t] * x[i]);
+      sum_xq[t] += weight * x[i] * q;
+      sum_qq[t] += weight * q * q;
     }
   }
-  std::copy(best.levels.begin(), best.levels.end(), levels);
+  size_t best = 0;
+  float scale = sum_qq[0] != 0 ? sum_xq[0] / sum_qq[0] : 0.0f;
+  float merit = scale * sum_xq[0];
+  for (size_t t = 1; t < kTrials; ++t) {
+    if (!(sum_qq[t] > 0) || !(sum_xq[t] * sum_xq[t] > merit * sum_qq[t])) continue;
+    best = t;
+    scale = sum_xq[t] / sum_qq[t];
+    merit = scale * sum_xq[t];
+  }
+  for (size_t i = 0; i < kSub; ++i) levels[i] = Level(inverse[best] * x[i]);
   return scale;
 }
 
@@ -103,7 +116,7 @@ Status EncodeQ6KBlock(std::span<const float, kQ6KElems> in, std::byte* block) {
     if (!std::isfinite(in[e]))
       return Fail(Code::kInvalidArgument, "element {} is {}, expected a finite number", e, in[e]);
 
-  std::array<int, kQ6KElems> levels;
+  std::array<float, kQ6KElems> levels;
   std::array<float, kSubs> scales;
   float extreme = 0;
   for (size_t s = 0; s < kSubs; ++s) {
@@ -122,19 +135,17 @@ Status EncodeQ6KBlock(std::span<const float, kQ6KElems> in, std::byte* block) {
     return Fail(Code::kInvalidArgument, "a scale of {} does not fit q6_k", extreme);
   StoreLe(block + kScaleAt, d);
   for (size_t s = 0; s < kSubs; ++s) {
-    const int multiple = std::min(127, static_cast<int>(std::nearbyint(inverse * scales[s])));
+    const int multiple = std::min(127, NearestInt(inverse * scales[s]));
     StoreLe(block + kScalesAt + s, static_cast<int8_t>(multiple));
     // With the stored scale the levels are chosen anew; a scale that rounded to zero keeps the
     // fitted ones.
     const float stored = HalfToFloat(d) * static_cast<float>(multiple);
     if (stored == 0) continue;
     for (size_t e = s * kSub; e < (s + 1) * kSub; ++e)
-      levels[e] =
-          static_cast<int>(std::clamp(std::nearbyint(in[e] / stored), static_cast<float>(-kLevels),
-                                      static_cast<float>(kLevels - 1)));
+      levels[e] = Level(std::clamp(in[e] / stored, -1.0f * kLevels, 1.0f * kLevels));
   }
   for (size_t e = 0; e < kQ6KElems; ++e) {
-    const auto code = static_cast<unsigned>(levels[e] + kLevels);
+    const auto code = static_cast<unsigned>(static_cast<int>(levels[e]) + kLevels);
     const Place place = PlaceOf(e);
     OrInto(block[place.low_byte], (code & 15u) << place.low_shift);
     OrInto(block[place.high_byte], (code >> 4) << place.high_shift);
