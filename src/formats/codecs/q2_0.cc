@@ -15,9 +15,10 @@ struct Q2Block {
   static constexpr size_t kBytes = kCodesAt + kGroup / 4;
 
   static void Unpack(const std::byte* block, uint8_t* codes) {
-    for (size_t i = 0; i < kGroup; ++i)
-      codes[i] = static_cast<uint8_t>(
-          std::to_integer<unsigned>(block[kCodesAt + i / 4]) >> (2 * (i % 4)) & 3u);
+    for (size_t b = 0; b < kGroup / 4; ++b) {
+      const auto byte = std::to_integer<unsigned>(block[kCodesAt + b]);
+      for (size_t k = 0; k < 4; ++k) codes[4 * b + k] = static_cast<uint8_t>(byte >> (2 * k) & 3u);
+    }
   }
   // The order is that of the canonical storage.
   static void Pack(const uint8_t* codes, std::byte* block) {
