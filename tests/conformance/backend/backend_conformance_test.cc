@@ -19,6 +19,10 @@ struct Subject {
   int threads;
 };
 
+void PrintTo(const Subject& subject, std::ostream* out) {
+  *out << subject.backend << ", " << subject.isa << ", " << subject.threads << " threads";
+}
+
 std::vector<Subject> Subjects() {
   std::vector<Subject> subjects;
   for (const cpu::TernaryKernel& kernel : cpu::AllKernels())

@@ -107,22 +107,29 @@ std::vector<float> RunKernel(const TernaryKernel& kernel, const Problem& p, cons
   return y;
 }
 
-class TernaryKernels : public testing::TestWithParam<const TernaryKernel*> {
+// By its name; the address would differ from run to run.
+struct Subject {
+  const TernaryKernel* kernel;
+};
+void PrintTo(const Subject& subject, std::ostream* out) { *out << subject.kernel->name; }
+
+class TernaryKernels : public testing::TestWithParam<Subject> {
  protected:
   void SetUp() override {
-    if ((GetParam()->needs & DetectCpu()) != GetParam()->needs)
-      GTEST_SKIP() << "this CPU lacks " << DescribeCpu(GetParam()->needs & ~DetectCpu());
+    if ((GetParam().kernel->needs & DetectCpu()) != GetParam().kernel->needs)
+      GTEST_SKIP() << "this CPU lacks " << DescribeCpu(GetParam().kernel->needs & ~DetectCpu());
   }
 
   void Check(const Problem& p) {
     const Data d = Make(p);
     const auto packed = PackN16k4(d.matrix);
     ASSERT_TRUE(packed) << packed.error().message;
-    EXPECT_EQ(RunKernel(*GetParam(), p, d, *packed, nullptr), TripleLoop(p, d, nullptr))
+    EXPECT_EQ(RunKernel(*GetParam().kernel, p, d, *packed, nullptr), TripleLoop(p, d, nullptr))
         << "n " << p.n << " k " << p.k << " m " << p.m << " group " << p.group << " fill "
         << static_cast<int>(p.fill);
     const std::vector<float> before(static_cast<size_t>(p.m * p.n), 0.375f);
-    EXPECT_EQ(RunKernel(*GetParam(), p, d, *packed, &before), TripleLoop(p, d, &before)) << "added";
+    EXPECT_EQ(RunKernel(*GetParam().kernel, p, d, *packed, &before), TripleLoop(p, d, &before))
+        << "added";
   }
 };
 
@@ -160,7 +167,7 @@ TEST_P(TernaryKernels, ReadNothingBeyondTheirBuffers) {
     return base + span - bytes;
   };
   std::vector<float> y(static_cast<size_t>(p.m * p.n));
-  GetParam()->run(
+  GetParam().kernel->run(
       {.codes = reinterpret_cast<const uint8_t*>(guarded(packed.codes.data(), packed.codes.size())),
        .scales = packed.scales.data(),
        .x = reinterpret_cast<const int8_t*>(guarded(d.x.data(), d.x.size())),
@@ -179,14 +186,14 @@ TEST_P(TernaryKernels, ReadNothingBeyondTheirBuffers) {
   EXPECT_EQ(y, TripleLoop(p, d, nullptr));
 }
 
-std::vector<const TernaryKernel*> Pointers() {
-  std::vector<const TernaryKernel*> pointers;
-  for (const TernaryKernel& kernel : AllKernels()) pointers.push_back(&kernel);
-  return pointers;
+std::vector<Subject> Subjects() {
+  std::vector<Subject> subjects;
+  for (const TernaryKernel& kernel : AllKernels()) subjects.push_back({&kernel});
+  return subjects;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, TernaryKernels, testing::ValuesIn(Pointers()),
-                         [](const auto& test) { return std::string(test.param->isa); });
+INSTANTIATE_TEST_SUITE_P(All, TernaryKernels, testing::ValuesIn(Subjects()),
+                         [](const auto& test) { return std::string(test.param.kernel->isa); });
 
 TEST(PackN16k4, UnpacksToTheSameValues) {
   const Data d = Make({37, 200, 1, 0, Fill::kRandom});
