@@ -20,8 +20,8 @@ struct RopeConfig {
   Scaling scaling = Scaling::kNone;
   double factor = 1;             // linear, YaRN
   int64_t original_context = 0;  // YaRN
-  std::vector<float>
-      frequency_factors;  // optional rope_freqs.weight, (dims / 2): frequencies are divided by it
+  /// Optional rope_freqs.weight, (dims / 2): frequencies are divided by it.
+  std::vector<float> frequency_factors = {};
 };
 
 struct ModelConfig {
