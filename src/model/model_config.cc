@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 namespace tern {
 namespace {
@@ -23,6 +24,19 @@ class Reader {
   Result<int64_t> SizeOr(std::string_view name, int64_t fallback) const {
     TERN_ASSIGN_OR_RETURN(const int64_t value, meta_.IntOr(Key(name), fallback));
     return CheckSize(name, value);
+  }
+  /// A key that may hold one value for each layer: they have to be the same.
+  Result<int64_t> SizeOfLayersOr(std::string_view name, int64_t fallback) const {
+    const MetaValue* value = meta_.Find(Key(name));
+    if (value == nullptr || !std::holds_alternative<std::vector<int64_t>>(*value))
+      return SizeOr(name, fallback);
+    const auto& layers = std::get<std::vector<int64_t>>(*value);
+    if (layers.empty() ||
+        std::adjacent_find(layers.begin(), layers.end(), std::not_equal_to<>()) != layers.end())
+      return Fail(Code::kUnsupported,
+                  "key '{}': found {} values ({}), expected the same for every layer", Key(name),
+                  layers.size(), fmt::join(layers, ", "));
+    return CheckSize(name, layers.front());
   }
   Result<double> PositiveOr(std::string_view name, double fallback) const {
     TERN_ASSIGN_OR_RETURN(const double value, meta_.FloatOr(Key(name), fallback));
@@ -90,12 +104,16 @@ Result<ModelConfig> ReadKeys(const WeightSource& source) {
   config.head_norms = arch->head_norms;
   config.trained_with = arch->trained_with;
   TERN_ASSIGN_OR_RETURN(config.layers, keys.Size("block_count"));
+  if (config.layers > std::ssize(source.tensors()))
+    return Fail(Code::kCorrupt, "key '{}': found {}, expected at most {}, the number of tensors",
+                keys.Key("block_count"), config.layers, source.tensors().size());
   TERN_ASSIGN_OR_RETURN(config.dim, keys.Size("embedding_length"));
   TERN_ASSIGN_OR_RETURN(config.ffn, keys.Size("feed_forward_length"));
   TERN_ASSIGN_OR_RETURN(config.context, keys.SizeOr("context_length", 2048));
   HeadShape& heads = config.heads;
   TERN_ASSIGN_OR_RETURN(heads.heads, keys.Size("attention.head_count"));
-  TERN_ASSIGN_OR_RETURN(heads.kv_heads, keys.SizeOr("attention.head_count_kv", heads.heads));
+  TERN_ASSIGN_OR_RETURN(heads.kv_heads,
+                        keys.SizeOfLayersOr("attention.head_count_kv", heads.heads));
   if (heads.heads % heads.kv_heads != 0)
     return Fail(Code::kCorrupt, "key '{}': found {}, expected a divisor of the {} heads",
                 keys.Key("attention.head_count_kv"), heads.kv_heads, heads.heads);
