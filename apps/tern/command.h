@@ -33,6 +33,8 @@ extern const Command kDetokenizeCommand;
 extern const Command kPerplexityCommand;
 extern const Command kLogitsCommand;
 extern const Command kConvertCommand;
+extern const Command kBenchCommand;
+extern const Command kServeCommand;
 
 /// One line on stderr: "tern: error: <message>".
 void PrintError(std::string_view message);

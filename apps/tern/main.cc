@@ -17,6 +17,7 @@ namespace {
 const Command* const kCommands[] = {
     &kRunCommand,        &kChatCommand,       &kInfoCommand,   &kTokenizeCommand,
     &kDetokenizeCommand, &kPerplexityCommand, &kLogitsCommand, &kConvertCommand,
+    &kServeCommand,
 };
 
 constexpr const char* kSummary = "Runs ternary (BitNet b1.58) language models.";
