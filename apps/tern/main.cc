@@ -10,14 +10,14 @@
 
 #include "command.h"
 #include "help_formatter.h"
+#include "human.h"
 
 namespace tern::cli {
 namespace {
 
 const Command* const kCommands[] = {
-    &kRunCommand,        &kChatCommand,       &kInfoCommand,   &kTokenizeCommand,
-    &kDetokenizeCommand, &kPerplexityCommand, &kLogitsCommand, &kConvertCommand,
-    &kServeCommand,
+    &kRunCommand,        &kChatCommand,   &kInfoCommand,    &kTokenizeCommand, &kDetokenizeCommand,
+    &kPerplexityCommand, &kLogitsCommand, &kConvertCommand, &kBenchCommand,    &kServeCommand,
 };
 
 constexpr const char* kSummary = "Runs ternary (BitNet b1.58) language models.";
@@ -36,8 +36,13 @@ int Fail(const Error& error) {
 int ParseOutcome(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == 0) return app.exit(error);
   const auto chosen = app.get_subcommands();
-  const std::string program = chosen.empty() ? "tern" : "tern " + chosen[0]->get_name();
-  PrintError(fmt::format("{} (see {} --help)", error.what(), program));
+  const CLI::App& asked = chosen.empty() ? app : *chosen[0];
+  // CLI11 asks for what is missing before it looks at what is too much, e.g. a misspelt option.
+  const std::vector<std::string> extra = asked.remaining();
+  const std::string what =
+      extra.empty() ? error.what() : fmt::format("'{}' was not expected", extra[0]);
+  PrintError(
+      fmt::format("{} (see {}{} --help)", what, chosen.empty() ? "" : "tern ", asked.get_name()));
   return kExitUsage;
 }
 
@@ -87,8 +92,10 @@ int Main(int argc, char** argv) {
 
 }  // namespace
 
-void PrintError(std::string_view message) { fmt::print(stderr, "tern: error: {}\n", message); }
-void PrintNote(std::string_view message) { fmt::print(stderr, "tern: {}\n", message); }
+void PrintError(std::string_view message) {
+  fmt::print(stderr, "tern: error: {}\n", OneLine(message));
+}
+void PrintNote(std::string_view message) { fmt::print(stderr, "tern: {}\n", OneLine(message)); }
 
 }  // namespace tern::cli
 
