@@ -174,7 +174,9 @@ void FillScores(TokenizerSpec& spec) {
   }
   for (size_t rank = 0; rank < spec.merges.size(); ++rank) {
     std::string joined = spec.merges[rank];
-    joined.erase(joined.find(' ', 1), 1);
+    const size_t space = joined.find(' ', 1);
+    if (space == std::string::npos) continue;  // not a pair: no reader can use it
+    joined.erase(space, 1);
     const std::optional<int32_t> id = ids.Find(joined);
     if (id && spec.scores[static_cast<size_t>(*id)] == 0)
       spec.scores[static_cast<size_t>(*id)] = -1 - static_cast<float>(rank);
