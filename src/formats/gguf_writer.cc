@@ -43,14 +43,14 @@ class HeaderBytes {
  public:
   template <class T>
   void Put(T value) {
-    std::array<std::byte, sizeof(T)> raw;
-    StoreLe(raw.data(), value);
-    bytes_.insert(bytes_.end(), raw.begin(), raw.end());
+    bytes_.resize(bytes_.size() + sizeof(T));
+    StoreLe(bytes_.data() + bytes_.size() - sizeof(T), value);
   }
   void Put(std::string_view text) {
     Put(uint64_t{text.size()});
-    const auto* first = reinterpret_cast<const std::byte*>(text.data());
-    bytes_.insert(bytes_.end(), first, first + text.size());
+    const auto first = std::as_bytes(std::span(text));
+    bytes_.resize(bytes_.size() + first.size());
+    std::copy(first.begin(), first.end(), bytes_.end() - std::ssize(first));
   }
   void Put(const std::string& text) { Put(std::string_view(text)); }
   void Put(bool value) { Put(static_cast<uint8_t>(value ? 1 : 0)); }
