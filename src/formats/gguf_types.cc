@@ -138,12 +138,11 @@ Meanings MeaningsOf(const GgufPlace& place, I2sLayout layout) {
   return m;
 }
 
-// Whether a tensor of that size ends where the next one begins, give or take the padding.
+// Whether a tensor of that size ends where the next one begins, give or take the padding. (Offsets
+// are multiples of the alignment, so that before another tensor the padding is always whole.)
 bool FillsRoom(const GgufPlace& place, uint64_t bytes) {
-  if (bytes > place.room) return false;
-  const uint64_t padding = place.room - bytes;
-  const uint64_t expected = (place.alignment - bytes % place.alignment) % place.alignment;
-  return place.last ? padding <= expected : padding == expected;
+  const uint64_t padding = (place.alignment - bytes % place.alignment) % place.alignment;
+  return bytes <= place.room && place.room - bytes <= padding;
 }
 
 tl::unexpected<Error> NoSuchType(uint32_t id) {

@@ -116,7 +116,7 @@ TEST(GgufHeader, EveryValueTypeIsRead) {
       KeyValue("f64", 12, U64(0x3fe0000000000000ull)),
       KeyValue("a.i16", 9, U32(3) + U64(2) + std::string("\x01\x00\xff\xff", 4)),
       KeyValue("a.f32", 9, U32(6) + U64(1) + U32(0x3f000000u)),
-      KeyValue("a.bool", 9, U32(7) + U64(2) + std::string("\x01\x00", 2)),
+      KeyValue("a.bool", 9, U32(7) + U64(2) + std::string("\x02\x00", 2)),
       KeyValue("a.text", 9, U32(8) + U64(2) + Str("") + Str("\xc3")),
       KeyValue("a.u64", 9, U32(10) + U64(1) + U64(5)),
       KeyValue("a.huge", 9, U32(10) + U64(2) + U64(5) + U64(1ull << 63)),

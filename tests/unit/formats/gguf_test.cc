@@ -196,6 +196,18 @@ TEST(Gguf, SmallTensorsOfId42FollowTheLargeOnes) {
   }
 }
 
+TEST(Gguf, SmallTensorsOfId42StayOpenWhenTheLargeOnesDisagree) {
+  RawGguf raw;
+  raw.tensors = {{"small", {128, 1}, kQ2, Q2(128, 64)},
+                 {"large64", {256, 16}, kQ2, Q2(4096, 64)},
+                 {"large128", {256, 16}, kQ2, Q2(4096, 128)}};
+  const auto source = OpenBytes(raw.File());
+  ASSERT_TRUE(source) << MessageOf(source);
+  EXPECT_FALSE((*source)->ReadTernary("small"));
+  EXPECT_EQ((*source)->ReadTernary("large64")->scale().group, 64);
+  EXPECT_EQ((*source)->ReadTernary("large128")->scale().group, 128);
+}
+
 TEST(Gguf, SmallTensorsOfId42AloneAreListedButNotRead) {
   RawGguf raw;
   raw.tensors = {{"small", {128, 1}, kQ2, Q2(128, 64)}};

@@ -73,14 +73,16 @@ TEST(TernaryMatrix, CodesMayHoldAnythingInTheUnusedBits) {
 }
 
 TEST(TernaryMatrix, ACodeOfThreeIsCorruptAndNamedByRowAndColumn) {
-  for (int64_t c = 0; c < 40; ++c) {
-    std::vector<uint8_t> codes(30, 0x55);
-    codes[static_cast<size_t>(20 + c / 4)] |= static_cast<uint8_t>(3 << (2 * (c % 4)));
-    const auto m = TernaryMatrix::FromCodes(3, 40, codes, ScaleSpec::Tensor(1));
-    ASSERT_FALSE(m);
-    EXPECT_EQ(m.error().code, Code::kCorrupt);
-    EXPECT_EQ(m.error().message,
-              fmt::format("row 2, column {} holds code 3, expected 0, 1 or 2", c));
+  for (const uint8_t others : {uint8_t{0x00}, uint8_t{0x55}, uint8_t{0xaa}}) {
+    for (int64_t c = 0; c < 40; ++c) {
+      std::vector<uint8_t> codes(30, others);
+      codes[static_cast<size_t>(20 + c / 4)] |= static_cast<uint8_t>(3 << (2 * (c % 4)));
+      const auto m = TernaryMatrix::FromCodes(3, 40, codes, ScaleSpec::Tensor(1));
+      ASSERT_FALSE(m);
+      EXPECT_EQ(m.error().code, Code::kCorrupt);
+      EXPECT_EQ(m.error().message,
+                fmt::format("row 2, column {} holds code 3, expected 0, 1 or 2", c));
+    }
   }
 }
 
