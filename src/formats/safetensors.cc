@@ -116,8 +116,8 @@ Status CheckTiling(std::span<const SafetensorsTensor> tensors, uint64_t data_sta
 }
 
 Result<std::vector<SafetensorsTensor>> OpenFile(const fs::path& path) {
-  TERN_ASSIGN_OR_RETURN(auto file, MappedFile::Open(path.string()));
-  return ParseSafetensors(std::move(file));
+  TERN_ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path.string()));
+  return ParseSafetensors(file);
 }
 
 Result<std::vector<SafetensorsTensor>> OpenShards(const fs::path& folder, const fs::path& index) {
@@ -161,7 +161,8 @@ std::string ShapeText(std::span<const int64_t> shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
-Result<std::vector<SafetensorsTensor>> ParseSafetensors(std::shared_ptr<const MappedFile> file) {
+Result<std::vector<SafetensorsTensor>> ParseSafetensors(
+    const std::shared_ptr<const MappedFile>& file) {
   const std::span<const std::byte> bytes = file->bytes();
   constexpr uint64_t kPrefix = 8;
   if (bytes.size() < kPrefix)

@@ -58,7 +58,8 @@ std::string ShapeText(std::span<const int64_t> shape);
 /// format: a header length outside the file, JSON that is broken or names a tensor twice, an
 /// unknown dtype, a span that is not the product of the shape, spans with a hole or an overlap or
 /// outside the file. Nothing is allocated on the word of the header alone.
-Result<std::vector<SafetensorsTensor>> ParseSafetensors(std::shared_ptr<const MappedFile> file);
+Result<std::vector<SafetensorsTensor>> ParseSafetensors(
+    const std::shared_ptr<const MappedFile>& file);
 
 /// The "weight_map" of a model.safetensors.index.json: tensor -> shard. kCorrupt for a shard name
 /// that is not a plain file name (shards lie beside their index and nowhere else).
