@@ -108,8 +108,7 @@ class Chat {
     const GenerationStats& stats = last_->stats;
     fmt::print(stderr, "{}; ended by {}\ncontext: {} of {} tokens; --seed {}\n",
                DescribeSpeed(stats), FinishReasonName(last_->finish),
-               stats.prompt_tokens + stats.generated_tokens, Capacity(),
-               generation_.sampling.seed);
+               stats.prompt_tokens + stats.generated_tokens, Capacity(), generation_.sampling.seed);
   }
 
   int64_t Capacity() const { return session_.cache().shape().capacity; }

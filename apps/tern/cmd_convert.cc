@@ -54,12 +54,11 @@ Result<int> ConvertModel(const Options& options) {
   convert.type = options.type;
   if (!options.embedding.empty()) convert.embedding = ParseDType(options.embedding);
   Progress progress("converting");
-  TERN_ASSIGN_OR_RETURN(
-      const ConvertSummary summary,
-      Convert(*source, tokenizer ? &*tokenizer : nullptr, convert, options.output,
-              [&](int64_t done, int64_t total, std::string_view name) {
-                progress.Update(done, total, name);
-              }));
+  TERN_ASSIGN_OR_RETURN(const ConvertSummary summary,
+                        Convert(*source, tokenizer ? &*tokenizer : nullptr, convert, options.output,
+                                [&](int64_t done, int64_t total, std::string_view name) {
+                                  progress.Update(done, total, name);
+                                }));
   progress.Finish();
   Print(summary, options.output);
   return kExitOk;
@@ -67,8 +66,7 @@ Result<int> ConvertModel(const Options& options) {
 
 Action Define(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("IN", options->model.model, "GGUF file or Hugging Face folder")
-      ->required();
+  app.add_option("IN", options->model.model, "GGUF file or Hugging Face folder")->required();
   app.add_option("OUT", options->output, "The GGUF file to write")->required();
   app.add_option("--type", options->type,
                  "Type of the ternary tensors: i2_s, tq1_0, tq2_0 or q2_0 (default: i2_s where a "

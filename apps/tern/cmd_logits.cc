@@ -109,12 +109,11 @@ Status RunPrompt(Session& session, const std::vector<TokenId>& ids, Output& outp
   for (size_t at = 0; at < ids.size(); at += kRows) {
     const size_t count = std::min<size_t>(ids.size() - at, kRows);
     std::iota(positions.begin(), positions.end(), static_cast<int32_t>(at));
-    TERN_ASSIGN_OR_RETURN(
-        const FloatView logits,
-        session.decoder().Forward(
-            {std::span(ids).subspan(at, count), std::span(positions).first(count),
-             std::span(slots).first(count), std::span(rows).first(count)},
-            session.cache()));
+    TERN_ASSIGN_OR_RETURN(const FloatView logits,
+                          session.decoder().Forward(
+                              {std::span(ids).subspan(at, count), std::span(positions).first(count),
+                               std::span(slots).first(count), std::span(rows).first(count)},
+                              session.cache()));
     TERN_TRY(output.Write(logits));
     if (Interrupted()) return Fail(Code::kCancelled, "stopped; the output is not complete");
   }
@@ -147,8 +146,7 @@ Result<int> Logits(const Options& options) {
   }
   progress.Finish();
   TERN_TRY(output.Close());
-  PrintNote(fmt::format("wrote {} rows of {} float32 values, {} activations", rows,
-                        config.vocab,
+  PrintNote(fmt::format("wrote {} rows of {} float32 values, {} activations", rows, config.vocab,
                         session->activations() == ActivationType::kInt8 ? "int8" : "float"));
   return kExitOk;
 }

@@ -15,21 +15,21 @@ namespace {
 
 // Each row holds the logits of the whole vocabulary: enough rows to keep the threads busy.
 constexpr int64_t kRows = 128;
+constexpr int64_t kWindow = 512;
 
 struct Options {
   ModelOptions model;
   std::string file;
-  int64_t window = 512;
   bool json = false;
 };
 
-void Print(const PerplexityResult& result, const Options& options) {
-  if (options.json) {
+void Print(const PerplexityResult& result, int64_t window, bool json) {
+  if (json) {
     PrintJsonLine({{"perplexity", result.Perplexity()},
                    {"bits_per_byte", result.BitsPerByte()},
                    {"tokens", result.tokens},
                    {"bytes", result.bytes},
-                   {"window", options.window}});
+                   {"window", window}});
     return;
   }
   fmt::print("perplexity     {:.4f}\nbits per byte  {:.4f}\ntokens         {}\nbytes          {}\n",
@@ -39,24 +39,26 @@ void Print(const PerplexityResult& result, const Options& options) {
 Result<int> Perplexity(const Options& options) {
   TERN_ASSIGN_OR_RETURN(const std::string text, ReadFileOrStdin(options.file));
   TERN_TRY(CheckUtf8(options.file, text));
-  const int64_t rows = std::min(kRows, options.window);
-  TERN_ASSIGN_OR_RETURN(const auto session, OpenSession(options.model, {.context = options.window,
-                                                                        .max_rows = rows,
-                                                                        .logit_rows = rows}));
+  const int64_t asked = options.model.context;
+  TERN_ASSIGN_OR_RETURN(const auto session,
+                        OpenSession(options.model, {.context = asked > 0 ? asked : kWindow,
+                                                    .max_rows = kRows,
+                                                    .logit_rows = kRows}));
+  const int64_t window = asked > 0 ? asked : std::min(kWindow, session->model().config.context);
   const DocumentStream stream = ReadDocuments(text, *session->tokenizer());
   CatchInterrupts(OnSecondInterrupt::kExit);
   Progress progress("perplexity");
   const auto result = MeasurePerplexity(
-      session->decoder(), session->cache(), stream, {.window = options.window},
+      session->decoder(), session->cache(), stream, {.window = window},
       [&](int64_t done, int64_t total, const PerplexityResult& so_far) {
-        progress.Update(done, total,
-                        fmt::format("{} of {} tokens, perplexity {:.4f}", done, total,
-                                    so_far.Perplexity()));
+        progress.Update(
+            done, total,
+            fmt::format("{} of {} tokens, perplexity {:.4f}", done, total, so_far.Perplexity()));
         return !Interrupted();
       });
   progress.Finish();
   if (!result) return Within(options.file, result.error());
-  Print(*result, options);
+  Print(*result, window, options.json);
   return kExitOk;
 }
 
@@ -67,8 +69,9 @@ Action Define(CLI::App& app) {
                  "end-of-text token separate documents")
       ->option_text("FILE")
       ->required();
-  app.add_option("--ctx", options->window,
-                 "Tokens of a window; each token is predicted from its window alone (default 512)")
+  app.add_option("--ctx", options->model.context,
+                 "Tokens of a window; each token is predicted from its window alone (default: 512, "
+                 "or what the model's context holds)")
       ->option_text("N")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
   app.add_flag("--json", options->json, "Print the result as a line of JSON");

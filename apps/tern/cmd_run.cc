@@ -42,9 +42,8 @@ Result<int> Continue(const Options& options, const std::string& prompt,
                      const GenerationOptions& generation) {
   TERN_ASSIGN_OR_RETURN(const auto session, OpenSession(options.model, {}));
   const Tokenizer& tokenizer = *session->tokenizer();
-  const std::vector<TokenId> ids =
-      tokenizer.Encode(prompt, {.add_bos = tokenizer.spec().add_bos,
-                                .parse_special = options.special});
+  const std::vector<TokenId> ids = tokenizer.Encode(
+      prompt, {.add_bos = tokenizer.spec().add_bos, .parse_special = options.special});
   CatchInterrupts(OnSecondInterrupt::kExit);
   if (!options.no_echo) Write(prompt);
   std::optional<LiveStats> live;

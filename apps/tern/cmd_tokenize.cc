@@ -2,11 +2,11 @@
 #include <memory>
 
 #include "command.h"
+#include "human.h"
 #include "json_lines.h"
 #include "model_options.h"
 #include "text_input.h"
 #include "token_ids.h"
-#include "tokenizer/utf8.h"
 
 namespace tern::cli {
 namespace {
@@ -37,34 +37,13 @@ struct TokenizeOptions {
   bool pieces = false;
 };
 
-// A token's bytes in quotes on one line; what is not printable UTF-8 as \xNN.
-std::string Quoted(std::string_view bytes) {
-  std::string out = "\"";
-  while (!bytes.empty()) {
-    const Utf8Step step = NextUtf8(bytes);
-    const std::string_view part = bytes.substr(0, step.length);
-    bytes.remove_prefix(step.length);
-    const bool control = step.code_point < 0x20 || step.code_point == 0x7f;
-    if (part == "\n") {
-      out += "\\n";
-    } else if (part == "\"" || part == "\\") {
-      out += '\\';
-      out += part;
-    } else if (step.kind == Utf8Kind::kCharacter && !control) {
-      out += part;
-    } else {
-      for (const char c : part) out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    }
-  }
-  return out + '"';
-}
-
 void PrintPlain(const Tokenizer& tokenizer, const std::vector<TokenId>& ids, bool pieces) {
   if (!pieces) {
     fmt::print("{}\n", fmt::join(ids, " "));
     return;
   }
-  for (const TokenId id : ids) fmt::print("{:>7}  {}\n", id, Quoted(tokenizer.Piece(id, true)));
+  for (const TokenId id : ids)
+    fmt::print("{:>7}  \"{}\"\n", id, OneLine(tokenizer.Piece(id, true)));
 }
 
 Status TokenizeLines(const Tokenizer& tokenizer, const TokenizeOptions& options) {
@@ -74,8 +53,8 @@ Status TokenizeLines(const Tokenizer& tokenizer, const TokenizeOptions& options)
         if (!text.is_string())
           return Fail(Code::kInvalidArgument, "{}: field 'text': found {}, expected a string",
                       where, text.type_name());
-        PrintJsonLine({{"ids", tokenizer.Encode(text.get_ref<const std::string&>(),
-                                                options.encode)}});
+        PrintJsonLine(
+            {{"ids", tokenizer.Encode(text.get_ref<const std::string&>(), options.encode)}});
         return {};
       });
 }
@@ -178,10 +157,9 @@ const Command kTokenizeCommand = {
     "  tern tokenize -m tokenizer.json --jsonl texts.jsonl > ids.jsonl",
     DefineTokenize};
 
-const Command kDetokenizeCommand = {
-    "detokenize", "Token ids to text",
-    "  tern detokenize 1 2 3\n"
-    "  tern tokenize -p \"Hello\" | tern detokenize -",
-    DefineDetokenize};
+const Command kDetokenizeCommand = {"detokenize", "Token ids to text",
+                                    "  tern detokenize 1 2 3\n"
+                                    "  tern tokenize -p \"Hello\" | tern detokenize -",
+                                    DefineDetokenize};
 
 }  // namespace tern::cli

@@ -54,8 +54,8 @@ std::string HelpFormatter::make_help(const CLI::App* app, std::string name,
 }
 
 std::string HelpFormatter::make_option(const CLI::Option* option, bool positional) const {
-  const std::string left = "  " + make_option_name(option, positional) +
-                           (positional ? "" : make_option_opts(option));
+  const std::string left =
+      "  " + make_option_name(option, positional) + (positional ? "" : make_option_opts(option));
   const std::string gap = left.size() < kColumn ? "" : "\n" + std::string(kColumn, ' ');
   return fmt::format("{:<{}}{}{}\n", left, gap.empty() ? kColumn : 0, gap,
                      Wrapped(option->get_description()));

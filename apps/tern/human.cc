@@ -5,6 +5,8 @@
 #include <array>
 #include <string_view>
 
+#include "tokenizer/utf8.h"
+
 namespace tern::cli {
 namespace {
 
@@ -23,6 +25,24 @@ std::string HumanCount(uint64_t count) {
       if (static_cast<double>(count) >= size)
         return fmt::format("{:.1f} {}", static_cast<double>(count) / size, prefix);
   return std::to_string(count);
+}
+
+std::string OneLine(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const Utf8Step step = NextUtf8(text);
+    const std::string_view part = text.substr(0, step.length);
+    text.remove_prefix(step.length);
+    const bool control = step.code_point < 0x20 || step.code_point == 0x7f;
+    if (part == "\n") {
+      out += "\\n";
+    } else if (step.kind == Utf8Kind::kCharacter && !control) {
+      out += part;
+    } else {
+      for (const char c : part) out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    }
+  }
+  return out;
 }
 
 std::string HumanBytes(uint64_t bytes) {

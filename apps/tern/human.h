@@ -1,8 +1,9 @@
-// Numbers as people read them.
+// Numbers and texts as people read them.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace tern::cli {
 
@@ -10,5 +11,9 @@ namespace tern::cli {
 std::string HumanBytes(uint64_t bytes);
 /// "4096", "11.2 M": decimal units.
 std::string HumanCount(uint64_t count);
+
+/// The text with line breaks as \n, other control characters and bytes that are not UTF-8 as \xNN:
+/// neither a file's name nor its content can break a message in two.
+std::string OneLine(std::string_view text);
 
 }  // namespace tern::cli

@@ -10,8 +10,7 @@
 namespace tern::cli {
 
 /// What becomes of one line. `where` names file and line, for messages.
-using LineAction =
-    std::function<Status(const nlohmann::json& object, const std::string& where)>;
+using LineAction = std::function<Status(const nlohmann::json& object, const std::string& where)>;
 
 /// Calls the action for each line that is not blank, in order, reading as it goes ("-": standard
 /// input). Stops at the first error: a file that can't be read, a line that is no JSON object (the

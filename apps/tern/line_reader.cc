@@ -101,6 +101,9 @@ class TerminalReader final : public LineReader {
   ReadOutcome Read(const std::string& prompt, std::string& line) override {
     Interrupted() = false;
     prompt_ = Widen(prompt);
+    // libedit shows the prompt before it takes the terminal over; whoever types at once, e.g.
+    // Ctrl-D, must not be caught in between.
+    el_wset(editor_, EL_PREP_TERM, 1);
     int count = 0;
     const wchar_t* text = el_wgets(editor_, &count);
     if (Interrupted().exchange(false)) {

@@ -16,8 +16,12 @@ constexpr auto kRedraw = std::chrono::milliseconds(200);
 constexpr auto kLogLine = std::chrono::milliseconds(1000);
 
 // Control sequences of the VT100 (ECMA-48) that every terminal of today knows.
-constexpr const char* kSave = "\x1b" "7";
-constexpr const char* kRestore = "\x1b" "8";
+constexpr const char* kSave =
+    "\x1b"
+    "7";
+constexpr const char* kRestore =
+    "\x1b"
+    "8";
 constexpr const char* kClearToEnd = "\x1b[K";
 
 int TerminalRows() {

@@ -50,14 +50,13 @@ Result<std::string> FindBuiltinModel() {
                     "the built-in model is missing: give one with -m (looked at {})", places);
 }
 
-void PrintNotes(Session& session) {
+void PrintNotes(const Session& session, int64_t asked_context) {
   const ModelConfig& config = session.model().config;
   if (session.tokenizer() && !session.tokenizer()->spec().note.empty())
     PrintNote(session.tokenizer()->spec().note);
-  const int64_t context = session.cache().shape().capacity;
-  if (context > config.context)
+  if (asked_context > config.context)
     PrintNote(fmt::format("a context of {} is more than the {} that the model was made for",
-                          context, config.context));
+                          asked_context, config.context));
 }
 
 }  // namespace
@@ -124,7 +123,7 @@ Result<std::unique_ptr<Session>> OpenSession(const ModelOptions& options,
   TERN_ASSIGN_OR_RETURN(auto backend, CreateBackend(options.backend, {.threads = options.threads}));
   TERN_ASSIGN_OR_RETURN(auto opened, Session::Open(std::move(backend), session));
   progress.Finish();
-  PrintNotes(*opened);
+  PrintNotes(*opened, options.context);
   return opened;
 }
 

@@ -47,7 +47,7 @@ struct SessionNeeds {
 };
 
 /// Opens the model, with a progress bar. Says on stderr what was assumed about the tokenizer, and
-/// when the context is larger than the model was made for.
+/// when --ctx is more than the model was made for.
 Result<std::unique_ptr<Session>> OpenSession(const ModelOptions& options,
                                              const SessionNeeds& needs);
 

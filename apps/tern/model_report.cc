@@ -88,7 +88,8 @@ MemoryReport EstimateMemory(const ModelConfig& config, const std::vector<TypeRep
                             int64_t context) {
   MemoryReport memory;
   memory.context = context > 0 ? context : std::min(config.context, kDefaultContext);
-  for (const TypeReport& type : types) memory.weights += type.ternary ? type.values / 4 : type.bytes;
+  for (const TypeReport& type : types)
+    memory.weights += type.ternary ? type.values / 4 : type.bytes;
   memory.kv_cache = KvShape{.layers = config.layers,
                             .slots = 1,
                             .capacity = memory.context,
@@ -137,8 +138,7 @@ bool ReportTokenizerFile(ModelReport& report, const ModelOptions& options) {
   return true;
 }
 
-Status ReportWeights(const WeightSource& source, const ModelOptions& options,
-                     ModelReport& report) {
+Status ReportWeights(const WeightSource& source, const ModelOptions& options, ModelReport& report) {
   TERN_ASSIGN_OR_RETURN(report.config, ReadModelConfig(source));
   report.memory = EstimateMemory(*report.config, report.types, options.context);
   TERN_TRY(CheckTensors(source, *report.config));
@@ -227,14 +227,12 @@ nlohmann::ordered_json ToJson(const ModelReport& report, bool with_tensors) {
                              {"bits_per_weight", type.BitsPerWeight()},
                              {"scales", type.scales}});
   if (const auto& t = report.tokenizer)
-    json["tokenizer"] = {{"kind", t->kind},       {"pre", t->pre},
-                         {"tokens", t->tokens},   {"bos", optional(t->bos)},
-                         {"eos", optional(t->eos)}, {"eot", optional(t->eot)},
-                         {"add_bos", t->add_bos}, {"chat", t->chat},
-                         {"note", t->note}};
+    json["tokenizer"] = {
+        {"kind", t->kind},         {"pre", t->pre},           {"tokens", t->tokens},
+        {"bos", optional(t->bos)}, {"eos", optional(t->eos)}, {"eot", optional(t->eot)},
+        {"add_bos", t->add_bos},   {"chat", t->chat},         {"note", t->note}};
   if (const auto& m = report.memory)
-    json["memory"] = {
-        {"weights", m->weights}, {"kv_cache", m->kv_cache}, {"context", m->context}};
+    json["memory"] = {{"weights", m->weights}, {"kv_cache", m->kv_cache}, {"context", m->context}};
   if (!with_tensors) return json;
   json["tensors"] = Json::array();
   for (const TensorInfo& tensor : report.tensors)

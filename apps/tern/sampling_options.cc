@@ -53,9 +53,9 @@ GenerationOptions ToGenerationOptions(const SamplingOptions& options, int64_t ma
 
 std::string DescribeSpeed(const GenerationStats& stats) {
   const int64_t fed = stats.prompt_tokens - stats.cached_tokens;
-  std::string text = fmt::format("prefill {} tokens, {:.1f} tokens/s; decode {} tokens, {:.1f} tokens/s",
-                                 fed, stats.PrefillRate(), stats.generated_tokens,
-                                 stats.DecodeRate());
+  std::string text =
+      fmt::format("prefill {} tokens, {:.1f} tokens/s; decode {} tokens, {:.1f} tokens/s", fed,
+                  stats.PrefillRate(), stats.generated_tokens, stats.DecodeRate());
   if (stats.cached_tokens > 0) text += fmt::format("; {} more were cached", stats.cached_tokens);
   return text;
 }

@@ -29,8 +29,7 @@ Result<std::string> ReadFileOrStdin(const std::string& path) {
   if (path == "-") return ReadStream(stdin, kStdinName);
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
                                                              std::fclose);
-  if (!file)
-    return Fail(Code::kNotFound, "{}: can't be opened: {}", path, std::strerror(errno));
+  if (!file) return Fail(Code::kNotFound, "{}: can't be opened: {}", path, std::strerror(errno));
   return ReadStream(file.get(), path);
 }
 

@@ -23,21 +23,22 @@ struct SourceOptions {
 };
 
 struct TensorInfo {
-  std::string name;            // GGUF's name, e.g. "blk.0.attn_q.weight", also for Hugging Face folders
-  std::vector<int64_t> shape;  // outermost first: (rows, cols) = (outputs, inputs); a vector has one entry
-  std::string type;            // the file's own type name, e.g. "I2_S", "U8 packed", "F16"
-  bool ternary = false;        // ReadTernary works on it
-  uint64_t bytes = 0;          // in the file
-  uint64_t offset = 0;         // of its data from the beginning of `file`
+  std::string name;  // GGUF's name, e.g. "blk.0.attn_q.weight", also for Hugging Face folders
+  std::vector<int64_t>
+      shape;         // outermost first: (rows, cols) = (outputs, inputs); a vector has one entry
+  std::string type;  // the file's own type name, e.g. "I2_S", "U8 packed", "F16"
+  bool ternary = false;  // ReadTernary works on it
+  uint64_t bytes = 0;    // in the file
+  uint64_t offset = 0;   // of its data from the beginning of `file`
   std::string file;
 
   int64_t rows() const { return shape.size() < 2 ? 1 : shape[shape.size() - 2]; }
   int64_t cols() const { return shape.empty() ? 1 : shape.back(); }
 };
 
-/// Named tensors and metadata. Names, keys and row orders are GGUF's: a Hugging Face folder is translated, and q and
-/// k rows of "llama" models are permuted to the interleaved RoPE order that GGUF files have.
-/// Thread rule: immutable after opening; reads may run in parallel.
+/// Named tensors and metadata. Names, keys and row orders are GGUF's: a Hugging Face folder is
+/// translated, and q and k rows of "llama" models are permuted to the interleaved RoPE order that
+/// GGUF files have. Thread rule: immutable after opening; reads may run in parallel.
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
@@ -51,8 +52,8 @@ class WeightSource {
   /// nullptr when there is no such tensor.
   virtual const TensorInfo* Find(std::string_view name) const = 0;
 
-  /// Errors of the reads: kNotFound; kUnsupported when the type can't be read so; kCorrupt for illegal codes and
-  /// scales that are not finite. Messages name file and tensor.
+  /// Errors of the reads: kNotFound; kUnsupported when the type can't be read so; kCorrupt for
+  /// illegal codes and scales that are not finite. Messages name file and tensor.
   virtual Result<TernaryMatrix> ReadTernary(std::string_view name) const = 0;
   /// In the file's own dense type; vectors have rows = 1.
   virtual Result<DenseMatrix> ReadDense(std::string_view name) const = 0;
@@ -61,6 +62,7 @@ class WeightSource {
 };
 
 /// Opens a GGUF file or a Hugging Face folder (by what it is, not by its name).
-Result<std::unique_ptr<WeightSource>> OpenWeights(const std::string& path, const SourceOptions& options);
+Result<std::unique_ptr<WeightSource>> OpenWeights(const std::string& path,
+                                                  const SourceOptions& options);
 
 }  // namespace tern

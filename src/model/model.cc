@@ -28,6 +28,11 @@ Status CheckTensor(const WeightSource& source, const ExpectedTensor& expected) {
                 source.path(), expected.name, expected.rows, expected.cols);
   }
   TERN_TRY(CheckShape(source, *info, expected.rows, expected.cols));
+  // A type that can't be read at all has a reason of its own, which the source knows.
+  if (!info->ternary) {
+    if (const auto dense = source.ReadDense(expected.name); !dense)
+      return tl::unexpected(dense.error());
+  }
   if (expected.ternary && !info->ternary)
     return Fail(Code::kUnsupported,
                 "{}: tensor '{}': found type {}, expected a ternary type: this is not a ternary "

@@ -1,10 +1,11 @@
 """Help, version, exit codes, and what goes to stdout and what to stderr."""
 
 import os
+import subprocess
 import unittest
 
 import tiny_model
-from cli_support import CliTest, tern
+from cli_support import CliTest
 
 COMMANDS = ["run", "chat", "info", "tokenize", "detokenize", "perplexity", "logits", "convert"]
 
@@ -68,7 +69,6 @@ class Basics(CliTest):
             self.skipTest("there is no /dev/full")
         tiny_model.make_gguf().write("tiny.gguf")
         with open("/dev/full", "wb") as full:
-            import subprocess
             process = subprocess.run([os.environ["TERN"], "tokenize", "-m", "tiny.gguf", "-p", "a"], stdout=full,
                                      stderr=subprocess.PIPE, check=False)
         self.assertEqual(process.returncode, 1)

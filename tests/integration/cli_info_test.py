@@ -14,7 +14,7 @@ TYPE_Q4_0 = 2
 
 class Info(CliTest):
     def report(self, path, *arguments):
-        return json.loads(self.ok("info", path, "--json", *arguments).text)
+        return json.loads(self.ok("info", *arguments, path, "--json").text)
 
     def refused(self, gguf, *names):
         """Readable, explained, not runnable: the reason has all the names and stands in the text, too."""
@@ -51,7 +51,7 @@ class Info(CliTest):
                          (VOCAB, "llama-bpe", tiny_model.BOS, tiny_model.EOS))
         self.assertEqual(report["memory"]["kv_cache"], 2 * LAYERS * 256 * KV_HEADS * HEAD_DIM * 4)
         self.assertEqual(self.report(path, "--ctx", 128)["memory"]["kv_cache"], LAYERS * 256 * KV_HEADS * HEAD_DIM * 4)
-        self.assertEqual(self.report(path), self.report("-m", path))
+        self.assertEqual(self.report(path), self.report(path, "-m"))
 
     def test_the_text_says_the_same(self):
         path = tiny_model.make_gguf().write("tiny.gguf")

@@ -20,7 +20,8 @@ class Logits(CliTest):
     def rows(self, *arguments, model="tiny.gguf"):
         outcome = self.ok("logits", "-m", model, *arguments, "-o", "out.f32")
         self.assertEqual(outcome.stdout, b"")
-        return self.unpack(open("out.f32", "rb").read())
+        with open("out.f32", "rb") as file:
+            return self.unpack(file.read())
 
     def unpack(self, data):
         self.assertEqual(len(data) % (4 * VOCAB), 0)

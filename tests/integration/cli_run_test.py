@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import time
 import unittest
@@ -37,7 +38,6 @@ class Run(CliTest):
         ids = [int(i) for i in self.ok("tokenize", *MODEL, "--bos", "-p", prompt).text.split()]
         count = len(ids)
         for _ in range(8):
-            import struct
             data = self.ok("logits", *MODEL, "--ids", ",".join(map(str, ids)), "-o", "-").stdout
             row = struct.unpack(f"<{tiny_model.VOCAB}f", data[-4 * tiny_model.VOCAB:])
             ids.append(row.index(max(row)))
@@ -62,8 +62,9 @@ class Run(CliTest):
 
     def test_penalties_change_the_text(self):
         greedy = self.text("-p", "a", "-n", 60, "--temp", 0)
-        for option in ("--repeat-penalty", "--presence-penalty", "--frequency-penalty"):
-            self.assertNotEqual(self.text("-p", "a", "-n", 60, "--temp", 0, option, 1000), greedy, option)
+        for option, value in (("--repeat-penalty", 100), ("--presence-penalty", 50), ("--frequency-penalty", 50)):
+            self.assertNotEqual(self.text("-p", "a", "-n", 60, "--temp", 0, option, value), greedy, option)
+        self.assertEqual(self.text("-p", "a", "-n", 60, "--temp", 0, "--presence-penalty", 50, "--repeat-last-n", 0), greedy)
 
     def test_the_text_ends_before_a_stop_string_wherever_its_tokens_end(self):
         whole = self.text("-p", "a", "-n", 40, "--temp", 0)

@@ -11,8 +11,9 @@
 
 namespace tern::test {
 
-/// Path of a file or folder below the shared data, e.g. "hf-goldens/a-bitnet-packed"; nothing when it isn't there.
-/// The root is $TERN_SHARED_DATA, else the folder that tools/unpack_shared.sh fills at build time.
+/// Path of a file or folder below the shared data, e.g. "hf-goldens/a-bitnet-packed"; nothing when
+/// it isn't there. The root is $TERN_SHARED_DATA, else the folder that tools/unpack_shared.sh fills
+/// at build time.
 inline std::optional<std::filesystem::path> SharedData(std::string_view relative) {
   const char* env = std::getenv("TERN_SHARED_DATA");
   const std::filesystem::path path = std::filesystem::path(env ? env : TERN_SHARED_DATA) / relative;
@@ -29,9 +30,10 @@ inline std::string ReadFile(const std::filesystem::path& path) {
 
 }  // namespace tern::test
 
-/// `TERN_SHARED_OR_SKIP(dir, "hf-goldens/a-bitnet-packed");` declares dir or skips the test, visibly.
-#define TERN_SHARED_OR_SKIP(name, relative)                                                  \
-  const auto name##_found = ::tern::test::SharedData(relative);                              \
-  if (!name##_found) GTEST_SKIP() << "shared test data not found: " << (relative)            \
-                                  << " (set TERN_SHARED_DATA)";                              \
+/// `TERN_SHARED_OR_SKIP(dir, "hf-goldens/a-bitnet-packed");` declares dir or skips the test,
+/// visibly.
+#define TERN_SHARED_OR_SKIP(name, relative)                                                    \
+  const auto name##_found = ::tern::test::SharedData(relative);                                \
+  if (!name##_found)                                                                           \
+    GTEST_SKIP() << "shared test data not found: " << (relative) << " (set TERN_SHARED_DATA)"; \
   const std::filesystem::path name = *name##_found
