@@ -17,7 +17,7 @@ for archive in "$shared"/data/*.tar.xz; do
   [ -f "$archive" ] || continue
   name=$(basename "$archive" .tar.xz)
   stamp=$out/.$name.stamp
-  identity=$(stat -c '%s %Y' "$archive")
+  identity=$(stat -c '%s %y' "$archive")  # %y: to the nanosecond
   if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$identity" ]; then
     continue
   fi

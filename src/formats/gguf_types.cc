@@ -150,7 +150,7 @@ tl::unexpected<Error> NoSuchType(uint32_t id) {
     if (removed.id == id)
       return Fail(Code::kUnsupported, "found type id {} ({}), which was removed from GGUF; {}", id,
                   removed.name, kReadable);
-  return Fail(Code::kUnsupported, "found type id {}, which tern does not know; {}", id, kReadable);
+  return Fail(Code::kCorrupt, "found type id {}, which no format has; {}", id, kReadable);
 }
 
 tl::unexpected<Error> FitsNone(const GgufPlace& place, const Meanings& m) {

@@ -33,7 +33,7 @@ struct GgufType {
   std::vector<GgufType> choices = {};
 };
 
-/// kUnsupported for ids that are unknown or were removed from the format; kCorrupt when the shape
+/// kUnsupported for ids that were removed from the format; kCorrupt for unknown ids, when the shape
 /// does not suit the type, or when an id with several meanings has room for none of them (the
 /// message lists the expected sizes). Known types that tern can't read are no error here.
 Result<GgufType> ResolveGgufType(const GgufPlace& place, I2sLayout i2s_layout);

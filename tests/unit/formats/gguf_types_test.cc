@@ -141,7 +141,7 @@ TEST(GgufTypes, RemovedAndUnknownIdsAreErrors) {
     const auto type = Resolve(id, 4, 256, 1 << 20);
     ASSERT_FALSE(type) << id;
     EXPECT_THAT(type.error().message,
-                HasSubstr(fmt::format("found type id {}, which tern does not know", id)));
+                HasSubstr(fmt::format("found type id {}, which no format has", id)));
   }
 }
 
