@@ -13,6 +13,7 @@ mkdir -p "$work"
 $PYTHON "$script" prepare --corpus "$corpus" --work "$work"
 
 teacher() { # name, dropout, weight decay, seed, windows to write
+  # shellcheck disable=SC2154  # xargs --process-slot-var sets it
   CUDA_VISIBLE_DEVICES=$slot $PYTHON "$script" train --work "$work" --out "$work/teacher_$1.pt" \
     --dense --hidden 512 --ffn 1536 --layers 10 --heads 8 --kv-heads 4 --lr 1.5e-3 --steps 2600 \
     --dropout "$2" --weight-decay "$3" --decay-until 1 --seed "$4" --write "$5" > "$work/teacher_$1.log"
