@@ -2,6 +2,7 @@
 
 #include <histedit.h>
 #include <langinfo.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -46,13 +47,18 @@ void UseUtf8Locale() {
 }
 
 // One byte of standard input: 1, 0 at its end, -1 on an error or a Ctrl-C. Other signals (a new
-// window size, the return from a Ctrl-Z) are no reason to give up.
+// window size, the return from a Ctrl-Z) are no reason to give up. A Ctrl-C just before a read
+// would not interrupt it, so the flag is looked at again and again.
 int ReadByte(char& byte) {
-  while (true) {
+  constexpr int kLookMilliseconds = 100;
+  while (!Interrupted()) {
+    pollfd input = {STDIN_FILENO, POLLIN, 0};
+    if (poll(&input, 1, kLookMilliseconds) <= 0) continue;
     const ssize_t n = read(STDIN_FILENO, &byte, 1);
     if (n >= 0) return static_cast<int>(n);
-    if (errno != EINTR || Interrupted()) return -1;
+    if (errno != EINTR) return -1;
   }
+  return -1;
 }
 
 // libedit's own reader swallows the first interruption; this one gives the line up at once.

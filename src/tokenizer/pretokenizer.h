@@ -16,7 +16,7 @@ namespace tern {
 
 /// What belongs to the value of tokenizer.ggml.pre.
 struct PretokenizerTraits {
-  std::vector<std::string_view> steps;  // names for StepExpression, in order
+  std::vector<std::string_view> steps;  // names of steps, in order
   bool ignore_merges = false;  // a piece that is a token as a whole is not merged up from bytes
   bool add_bos = false;        // when the file doesn't say
 };
@@ -25,10 +25,6 @@ struct PretokenizerTraits {
 /// "steps:a,b,c", in which a, b and c are names of steps (tokenizer.json files may combine them
 /// freely). Errors: kUnsupported for an unknown name; the message lists the known ones.
 Result<PretokenizerTraits> FindPretokenizer(std::string_view name);
-
-/// The expression of a step in Perl's syntax, with \s for Unicode white space; nullptr when there
-/// is no such step.
-const char* StepExpression(std::string_view step);
 
 /// The name of the step whose expression is this one, spelling apart: "(?i:'s|...)" or
 /// "(?:'[sS]|...)" for the English suffixes, characters or escapes for line breaks, a final |\s+

@@ -157,7 +157,6 @@ void SentencePieceTokenizer::EncodePlain(std::string_view text, bool at_start,
       previous = step.code_point;
     } else {
       for (const char c : found) symbols.push_back(BrokenByteSymbol(static_cast<uint8_t>(c)));
-      previous.reset();
     }
     rest.remove_prefix(step.length);
   }

@@ -53,7 +53,8 @@ class Tokenizer {
   /// The id of a token by its exact spelling in the vocabulary.
   virtual std::optional<TokenId> Find(std::string_view token) const = 0;
   /// True for tokens after which generation stops: eos, eot, the spec's stops, and the end-of-turn
-  /// tokens of the model families by name ("<|eot_id|>", "<|im_end|>", ...).
+  /// tokens of the model families by name ("<|eot_id|>", "<|im_end|>", ...), which count as control
+  /// tokens even where a file calls them normal.
   virtual bool IsEndOfGeneration(TokenId id) const = 0;
 
  protected:

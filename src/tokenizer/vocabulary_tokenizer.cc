@@ -26,17 +26,21 @@ std::optional<uint8_t> ByteTokenValue(std::string_view spelling) {
 
 VocabularyTokenizer::VocabularyTokenizer(TokenizerSpec spec) : Tokenizer(std::move(spec)) {
   ids_.Reserve(size());
-  ends_generation_.assign(size(), false);
+  for (size_t i = 0; i < size(); ++i) ids_.Set(spec_.tokens[i], static_cast<TokenId>(i));
+  MarkEnds();
   for (size_t i = 0; i < size(); ++i) {
     const auto id = static_cast<TokenId>(i);
     const std::string_view spelling = spec_.tokens[i];
-    ids_.Set(spelling, id);
     const TokenType type = Type(id);
     if (type == TokenType::kUserDefined) literal_.Add(spelling, id);
     if (type == TokenType::kUserDefined || type == TokenType::kControl ||
         type == TokenType::kUnknown)
       parsed_.Add(spelling, id);
   }
+}
+
+void VocabularyTokenizer::MarkEnds() {
+  ends_generation_.assign(size(), false);
   const auto mark = [this](std::optional<TokenId> id) {
     if (id && InVocabulary(*id)) ends_generation_[static_cast<size_t>(*id)] = true;
   };
@@ -45,7 +49,11 @@ VocabularyTokenizer::VocabularyTokenizer(TokenizerSpec spec) : Tokenizer(std::mo
   for (const TokenId id : spec_.stops) mark(id);
   for (const std::string_view name : kEndTokens) {
     const std::optional<TokenId> id = Find(name);
-    if (id && (Type(*id) == TokenType::kControl || Type(*id) == TokenType::kUserDefined)) mark(id);
+    mark(id);
+    if (!id || Type(*id) != TokenType::kNormal) continue;
+    // Some files say that it is ordinary text; then it would be printed and could not be parsed.
+    spec_.types.resize(size(), TokenType::kNormal);
+    spec_.types[static_cast<size_t>(*id)] = TokenType::kControl;
   }
 }
 

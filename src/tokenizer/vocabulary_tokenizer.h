@@ -47,6 +47,8 @@ class VocabularyTokenizer : public Tokenizer {
   bool drops_first_space_ = false;  // decoding: at the beginning and after special tokens
 
  private:
+  void MarkEnds();
+
   SpellingTable ids_;                // of all tokens; the last of equals counts
   SpecialTokens literal_;            // user-defined
   SpecialTokens parsed_;             // with control and unknown tokens

@@ -5,6 +5,7 @@ The vocabulary holds the 256 bytes in GPT-2's alphabet, some merges, and special
 tokens have rows in the output head, so that whatever the model writes is text.
 """
 
+import functools
 import json
 import os
 import random
@@ -128,6 +129,23 @@ def head_rows(rng):
     return rows
 
 
+@functools.lru_cache(maxsize=None)
+def packed_tensors(seed):
+    """(name, shape, type, bytes) of every tensor of the file."""
+    w = Weights(seed)
+    found = [("token_embd.weight", (VOCAB, DIM), TYPE_F16, halves([x for row in w.embedding for x in row]))]
+    for i, layer in enumerate(w.layers):
+        for name, part in layer.items():
+            if isinstance(part, tuple):
+                rows, cols, values, scale = part
+                found.append((f"blk.{i}.{name}.weight", (rows, cols), TYPE_I2_S, pack_i2_s(values, scale)))
+            else:
+                found.append((f"blk.{i}.{name}.weight", (len(part),), TYPE_F32, floats(part)))
+    found.append(("output_norm.weight", (DIM,), TYPE_F32, floats(w.output_norm)))
+    found.append(("output.weight", (VOCAB, DIM), TYPE_F16, halves([x for row in w.head for x in row])))
+    return found
+
+
 class Weights:
     """Random weights: matrices as lists of -1, 0, +1 with a scale, vectors and tables as floats."""
 
@@ -161,7 +179,7 @@ def add_vocabulary(gguf):
 
 def make_gguf(seed=1):
     """The whole model as a Gguf, to be bent and written."""
-    w, gguf = Weights(seed), Gguf()
+    gguf = Gguf()
     arch = "bitnet-b1.58"
     gguf.set("general.architecture", STRING, arch)
     gguf.set("general.name", STRING, "tiny")
@@ -172,19 +190,7 @@ def make_gguf(seed=1):
     gguf.set(f"{arch}.attention.layer_norm_rms_epsilon", F32, 1e-5)
     gguf.set(f"{arch}.rope.freq_base", F32, 10000.0)
     add_vocabulary(gguf)
-    table = [x for row in w.embedding for x in row]
-    gguf.tensors.append(Tensor("token_embd.weight", (VOCAB, DIM), TYPE_F16, halves(table)))
-    for i, layer in enumerate(w.layers):
-        for name, part in layer.items():
-            if isinstance(part, tuple):
-                rows, cols, values, scale = part
-                tensor = Tensor(f"blk.{i}.{name}.weight", (rows, cols), TYPE_I2_S, pack_i2_s(values, scale))
-            else:
-                tensor = Tensor(f"blk.{i}.{name}.weight", (len(part),), TYPE_F32, floats(part))
-            gguf.tensors.append(tensor)
-    gguf.tensors.append(Tensor("output_norm.weight", (DIM,), TYPE_F32, floats(w.output_norm)))
-    table = [x for row in w.head for x in row]
-    gguf.tensors.append(Tensor("output.weight", (VOCAB, DIM), TYPE_F16, halves(table)))
+    gguf.tensors = [Tensor(*tensor) for tensor in packed_tensors(seed)]
     return gguf
 
 

@@ -112,7 +112,7 @@ TEST(ByteBpe, AMergeIsSplitAtTheFirstSpaceBehindItsBeginning) {
 TEST(ByteBpe, EndsOfGenerationAreEosEotStopsAndKnownNames) {
   TokenizerSpec spec = SmallByteBpe();
   const TokenId end = test::AddToken(spec, "<|im_end|>", TokenType::kControl);
-  const TokenId plain = test::AddToken(spec, "<|eot_id|>");  // spelled so, but ordinary text
+  const TokenId mislabelled = test::AddToken(spec, "<|eot_id|>");
   spec.stops = {'x'};
   spec.eot = 'y';
   const auto tokenizer = MakeTokenizer(spec);
@@ -120,7 +120,9 @@ TEST(ByteBpe, EndsOfGenerationAreEosEotStopsAndKnownNames) {
   EXPECT_TRUE(tokenizer->IsEndOfGeneration(end));
   EXPECT_TRUE(tokenizer->IsEndOfGeneration('x'));
   EXPECT_TRUE(tokenizer->IsEndOfGeneration('y'));
-  EXPECT_FALSE(tokenizer->IsEndOfGeneration(plain));
+  EXPECT_TRUE(tokenizer->IsEndOfGeneration(mislabelled));
+  EXPECT_EQ(tokenizer->Piece(mislabelled), "");
+  EXPECT_THAT(tokenizer->Encode("<|eot_id|>", {.parse_special = true}), ElementsAre(mislabelled));
   EXPECT_FALSE(tokenizer->IsEndOfGeneration('a'));
   EXPECT_FALSE(tokenizer->IsEndOfGeneration(-1));
 }

@@ -115,6 +115,7 @@ TEST(Pretokenizer, AVeryLongRunOfOneCharacterIsNoProblem) {
   for (const char* unit : {"a", " ", "\n", "7", "!", "\u6c49", "'"}) {
     std::string text;
     while (text.size() < (1U << 18)) text += unit;
+    text += "\U0001f600";
     for (const char* name : {"llama-bpe", "gpt-2", "default", "deepseek-llm"}) {
       size_t bytes = 0;
       for (const std::string_view piece : Split(name, text)) bytes += piece.size();
