@@ -6,7 +6,8 @@
 #include <cstring>
 
 #include "backend/cpu/kernel_list.h"
-#include "backend/cpu/pack.h"
+#include "backend/cpu/token_table.h"
+#include "backend/cpu/weights.h"
 #include "base/exp.h"
 #include "base/math.h"
 #include "platform/thread_pool.h"
@@ -14,64 +15,15 @@
 namespace tern {
 namespace {
 
+using cpu::CpuTable;
+using cpu::CpuTernary;
 using cpu::FloatOps;
 using cpu::GemmArgs;
 using cpu::PackedMatrix;
-using cpu::RowType;
 
 constexpr size_t kAlignment = 64;
 
 size_t Index(int64_t i) { return static_cast<size_t>(i); }
-
-class CpuTernary final : public PackedTernary {
- public:
-  explicit CpuTernary(PackedMatrix m) : matrix(std::move(m)) {}
-  int64_t rows() const override { return matrix.rows; }
-  int64_t cols() const override { return matrix.cols; }
-  int64_t group() const override { return matrix.group; }
-  size_t bytes() const override {
-    return matrix.codes.size() + matrix.scales.size() * sizeof(float);
-  }
-
-  const PackedMatrix matrix;
-};
-
-class CpuTable final : public TokenTable {
- public:
-  explicit CpuTable(TableSource s) : source(std::move(s)) {}
-  int64_t rows() const override { return dense() ? dense()->rows : ternary().rows(); }
-  int64_t cols() const override { return dense() ? dense()->cols : ternary().cols(); }
-  size_t bytes() const override {
-    return dense() ? dense()->bytes.size() : Index(rows()) * TernaryMatrix::RowBytes(cols());
-  }
-  const DenseMatrix* dense() const { return std::get_if<DenseMatrix>(&source); }
-  const TernaryMatrix& ternary() const { return std::get<TernaryMatrix>(source); }
-
-  void DecodeRowTo(int64_t row, std::span<float> out) const {
-    if (dense())
-      DecodeRow(dense()->type, dense()->Row(row), out);
-    else
-      ternary().DequantizeRow(row, out);
-  }
-
-  const TableSource source;
-};
-
-// The types that the dot product reads as they are; the others are decoded first.
-const RowType* NativeRowType(const CpuTable& table) {
-  static constexpr RowType kF32 = RowType::kF32, kF16 = RowType::kF16, kBF16 = RowType::kBF16;
-  if (!table.dense()) return nullptr;
-  switch (table.dense()->type) {
-    case DType::kF32:
-      return &kF32;
-    case DType::kF16:
-      return &kF16;
-    case DType::kBF16:
-      return &kBF16;
-    default:
-      return nullptr;
-  }
-}
 
 class CpuBackend final : public Backend {
  public:
@@ -229,20 +181,7 @@ class CpuBackend final : public Backend {
   }
 
   void Logits(FloatView x, const TokenTable& table, FloatView logits) noexcept override {
-    const auto& rows = static_cast<const CpuTable&>(table);
-    const RowType* native = NativeRowType(rows);
-    pool_.ParallelFor(Index(table.rows()), 64, [&](size_t begin, size_t end) {
-      std::vector<float> decoded(native ? 0 : Index(x.cols));
-      for (auto n = static_cast<int64_t>(begin); n < static_cast<int64_t>(end); ++n) {
-        const void* row = decoded.data();
-        if (native)
-          row = rows.dense()->Row(n);
-        else
-          rows.DecodeRowTo(n, decoded);
-        ops_.dot_rows(row, native ? *native : RowType::kF32, x.data, x.stride, x.rows, x.cols,
-                      logits.data + n, logits.stride);
-      }
-    });
+    static_cast<const CpuTable&>(table).Logits(x, ops_, pool_, logits);
   }
 
   Status Synchronize() override { return {}; }
