@@ -1,45 +1,46 @@
-// Workers for the loops of one backend.
+// Parallel loops for the backends, on workers that all engines of a process share.
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
-#include <functional>
-#include <mutex>
-#include <thread>
-#include <vector>
+#include <memory>
+
+#include "base/function_ref.h"
 
 namespace tern {
 
-/// Runs a loop body over [0, n) in contiguous parts, one part a thread, the caller's thread among
-/// them. Which thread gets which part depends on n, grain and the number of threads alone. Thread
-/// rule: one caller at a time.
+class WorkerCrew;
+
+/// Runs a loop body over [0, n) in contiguous parts, the caller's thread among those that run them.
+/// Parts, and which thread runs which, depend on n, grain and threads() alone: a thread finds again
+/// the memory that it touched first. The threads themselves belong to a crew that every pool of
+/// the process with the same CPUs shares (docs/adr/0008): pools that are called at once take turns.
+/// Thread rule: callable from several threads at once.
 class ThreadPool {
  public:
-  /// threads <= 0 means one per CPU that this process may use.
-  explicit ThreadPool(int threads);
+  using Body = FunctionRef<void(size_t begin, size_t end)>;
+
+  /// threads <= 0 means one per CPU that this process may use; more than that are parts without a
+  /// thread of their own. Workers are pinned, one to a CPU, when the pool uses every CPU; `pin`
+  /// false, or TERN_PIN=0, keeps them loose. The caller's thread is never pinned.
+  explicit ThreadPool(int threads, bool pin = true);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+  /// Parts that a long loop is cut into.
+  int threads() const { return threads_; }
+  /// Threads that run them, the caller's included: threads(), or the number of usable CPUs.
+  int workers() const { return static_cast<int>(workers_); }
+  bool pinned() const;
 
   /// Calls body(begin, end) for parts that are multiples of `grain` (but the last). Returns when
-  /// all are done. The body must not throw.
-  void ParallelFor(size_t n, size_t grain, const std::function<void(size_t, size_t)>& body);
+  /// all are done. The body must not throw; a loop inside a body runs on the body's thread.
+  void ParallelFor(size_t n, size_t grain, Body body);
 
  private:
-  void Work(size_t index);
-  static void RunPart(size_t part, size_t parts, size_t n, size_t grain,
-                      const std::function<void(size_t, size_t)>& body);
-
-  std::vector<std::thread> workers_;
-  std::mutex mutex_;
-  std::condition_variable start_, done_;
-  // Guarded by mutex_:
-  const std::function<void(size_t, size_t)>* body_ = nullptr;
-  size_t n_ = 0, grain_ = 1, parts_ = 0, running_ = 0;
-  uint64_t round_ = 0;
-  bool stop_ = false;
+  const int threads_;
+  std::shared_ptr<WorkerCrew> crew_;  // null for one thread
+  size_t workers_ = 1;
 };
 
 }  // namespace tern

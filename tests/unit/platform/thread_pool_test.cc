@@ -3,9 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <cstdlib>
 #include <mutex>
 #include <set>
+#include <thread>
 #include <vector>
+
+#include "platform/cpu_set.h"
 
 namespace tern {
 namespace {
@@ -40,7 +45,114 @@ TEST_P(ThreadPoolTest, ManyRoundsInARowLoseNothing) {
 
 INSTANTIATE_TEST_SUITE_P(Threads, ThreadPoolTest, testing::Values(1, 2, 3, 8));
 
-TEST(ThreadPool, ZeroMeansOneThreadPerUsableCpu) { EXPECT_GE(ThreadPool(0).threads(), 1); }
+TEST_P(ThreadPoolTest, AThreadFindsItsPartAgain) {
+  ThreadPool pool(GetParam());
+  constexpr size_t kCount = 64;
+  std::vector<std::thread::id> first(kCount), again(kCount);
+  const auto note = [&](std::vector<std::thread::id>& owners) {
+    pool.ParallelFor(kCount, 4, [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i) owners[i] = std::this_thread::get_id();
+    });
+  };
+  note(first);
+  for (int round = 0; round < 100; ++round) {
+    note(again);
+    EXPECT_EQ(first, again);
+  }
+}
+
+TEST_P(ThreadPoolTest, ALoopInsideALoopRunsOnItsThread) {
+  ThreadPool pool(GetParam());
+  std::atomic<int> total = 0;
+  pool.ParallelFor(8, 1, [&](size_t begin, size_t end) {
+    const auto self = std::this_thread::get_id();
+    for (size_t i = begin; i < end; ++i)
+      pool.ParallelFor(16, 1, [&](size_t b, size_t e) {
+        EXPECT_EQ(std::this_thread::get_id(), self);
+        total += static_cast<int>(e - b);
+      });
+  });
+  EXPECT_EQ(total, 8 * 16);
+}
+
+TEST_P(ThreadPoolTest, WorkersThatFellAsleepComeBack) {
+  ThreadPool pool(GetParam());
+  std::atomic<int> total = 0;
+  for (int round = 0; round < 20; ++round) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    pool.ParallelFor(16, 1, [&](size_t begin, size_t end) {
+      std::this_thread::sleep_for(std::chrono::microseconds(200));  // the caller falls asleep too
+      total += static_cast<int>(end - begin);
+    });
+  }
+  EXPECT_EQ(total, 20 * 16);
+}
+
+TEST(ThreadPool, ZeroMeansOneThreadPerUsableCpu) {
+  EXPECT_EQ(ThreadPool(0).threads(), UsableCpuCount());
+}
+
+TEST(ThreadPool, PartsBeyondTheCpusHaveNoThreadOfTheirOwn) {
+  const auto cpus = static_cast<int>(UsableCpus().size());
+  EXPECT_EQ(ThreadPool(cpus + 7).threads(), cpus + 7);
+  EXPECT_EQ(ThreadPool(cpus + 7).workers(), cpus);
+  EXPECT_EQ(ThreadPool(1).workers(), 1);
+}
+
+// Pools of several engines share their workers and are called whenever their engines like.
+TEST(ThreadPool, SeveralCallersAtOnceGetWhatTheyAskedFor) {
+  std::set<std::thread::id> workers;
+  std::mutex mutex;
+  std::vector<std::thread> callers;
+  std::atomic<int> wrong = 0;
+  for (int c = 0; c < 4; ++c)
+    callers.emplace_back([&, c] {
+      ThreadPool pool(c + 1);
+      std::set<std::thread::id> mine;
+      for (int round = 0; round < 500; ++round) {
+        std::vector<int> squares(100);
+        pool.ParallelFor(squares.size(), 1, [&](size_t begin, size_t end) {
+          for (size_t i = begin; i < end; ++i) squares[i] = static_cast<int>(i * i);
+          const std::lock_guard lock(mutex);
+          mine.insert(std::this_thread::get_id());
+        });
+        for (size_t i = 0; i < squares.size(); ++i) wrong += squares[i] != static_cast<int>(i * i);
+      }
+      const std::lock_guard lock(mutex);
+      mine.erase(std::this_thread::get_id());
+      workers.insert(mine.begin(), mine.end());
+    });
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_LE(workers.size(), UsableCpus().size() - 1);
+}
+
+TEST(ThreadPool, TheEnvironmentKeepsWorkersLoose) {
+  ::setenv("TERN_PIN", "0", 1);
+  EXPECT_FALSE(ThreadPool(0).pinned());
+  ::unsetenv("TERN_PIN");
+  const auto cpus = static_cast<int>(UsableCpus().size());
+  EXPECT_EQ(ThreadPool(0).pinned(), cpus > 1 && UsableCpuCount() == cpus);
+}
+
+TEST(CpuSet, AQuotaOfCpuTimeIsRoundedUpToCpus) {
+  EXPECT_EQ(CpusOfQuota("150000 100000"), 2);
+  EXPECT_EQ(CpusOfQuota("100000 100000\n"), 1);
+  EXPECT_EQ(CpusOfQuota("50000 100000"), 1);
+  EXPECT_EQ(CpusOfQuota("max 100000"), 0);
+  EXPECT_EQ(CpusOfQuota(""), 0);
+  EXPECT_EQ(CpusOfQuota("-1 100000"), 0);
+  EXPECT_EQ(CpusOfQuota("100000 0"), 0);
+}
+
+TEST(CpuSet, APinnedThreadHasOneCpuLeft) {
+  const std::vector<int> cpus = UsableCpus();
+  std::thread([&] {
+    BindToCpus({cpus.back()});
+    EXPECT_EQ(UsableCpus(), std::vector<int>{cpus.back()});
+    EXPECT_EQ(ThreadPool(4).workers(), 1);
+  }).join();
+}
 
 }  // namespace
 }  // namespace tern
