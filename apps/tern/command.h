@@ -34,6 +34,7 @@ extern const Command kPerplexityCommand;
 extern const Command kLogitsCommand;
 extern const Command kConvertCommand;
 extern const Command kBenchCommand;
+extern const Command kSynthCommand;
 extern const Command kServeCommand;
 
 /// One line on stderr: "tern: error: <message>".

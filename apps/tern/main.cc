@@ -16,8 +16,9 @@ namespace tern::cli {
 namespace {
 
 const Command* const kCommands[] = {
-    &kRunCommand,        &kChatCommand,   &kInfoCommand,    &kTokenizeCommand, &kDetokenizeCommand,
-    &kPerplexityCommand, &kLogitsCommand, &kConvertCommand, &kBenchCommand,    &kServeCommand,
+    &kRunCommand,        &kChatCommand,       &kInfoCommand,   &kTokenizeCommand,
+    &kDetokenizeCommand, &kPerplexityCommand, &kLogitsCommand, &kConvertCommand,
+    &kBenchCommand,      &kSynthCommand,      &kServeCommand,
 };
 
 constexpr const char* kSummary = "Runs ternary (BitNet b1.58) language models.";

@@ -15,15 +15,6 @@
 namespace tern {
 namespace {
 
-/// Types that tern writes ternary tensors in, and the number that general.file_type has for them (a
-/// hint that nothing should rely on; I2_S is bitnet.cpp's).
-struct Target {
-  std::string_view codec;
-  uint32_t file_type;
-};
-constexpr std::array<Target, 4> kTargets = {
-    {{"i2_s", 40}, {"tq1_0", 36}, {"tq2_0", 37}, {"q2_0", 41}}};
-
 bool IsTable(std::string_view name) {
   return name == "token_embd.weight" || name == "output.weight";
 }
@@ -44,7 +35,7 @@ std::string TypesFor(const TensorInfo& info, bool ternary) {
     if (FindCodec(name)->byte_span(Rows(info), info.cols())) names.push_back(name);
   };
   if (ternary)
-    for (const Target& target : kTargets) add(target.codec);
+    for (const TernaryTarget& target : TernaryTargets()) add(target.codec);
   else
     std::for_each(kTableTypes.begin(), kTableTypes.end(), add);
   return names.empty() ? "no type can" : fmt::format("possible: {}", fmt::join(names, ", "));
@@ -86,7 +77,7 @@ class Converter {
   const WeightSource& source_;
   const ConvertOptions& options_;
   const ConvertProgress& progress_;
-  const Target* target_ = nullptr;
+  const TernaryTarget* target_ = nullptr;
   GgufWriter writer_;
   ConvertSummary summary_;
   int64_t done_ = 0;
@@ -112,13 +103,11 @@ Status Converter::ChooseTarget() {
     TERN_ASSIGN_OR_RETURN(TernaryMatrix matrix, source_.ReadTernary(kFirst));
     type = SimplifyScales(std::move(matrix)).scale().kind == ScaleKind::kTensor ? "i2_s" : "q2_0";
   }
-  const Codec* codec = FindCodec(type);
-  for (const Target& target : kTargets)
-    if (codec && codec->name == target.codec) target_ = &target;
+  target_ = FindTernaryTarget(type);
   if (!target_)
-    return Fail(Code::kInvalidArgument,
-                "type '{}' can't be written, expected i2_s, tq1_0, tq2_0 or q2_0", type);
-  summary_.type = codec->type_name;
+    return Fail(Code::kInvalidArgument, "type '{}' can't be written, expected one of: {}", type,
+                TernaryTargetNames());
+  summary_.type = FindCodec(target_->codec)->type_name;
   return {};
 }
 

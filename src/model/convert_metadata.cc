@@ -8,11 +8,14 @@
 #include <utility>
 #include <variant>
 
+#include "formats/codec.h"
+
 namespace tern {
 namespace {
 
 constexpr char kArchitecture[] = "general.architecture";
-constexpr uint32_t kQuantizationVersion = 2;
+constexpr std::array<TernaryTarget, 4> kTargets = {
+    {{"i2_s", 40}, {"tq1_0", 36}, {"tq2_0", 37}, {"q2_0", 41}}};
 
 template <class T>
 bool Fits(int64_t value) {
@@ -59,6 +62,23 @@ bool HasToken(const TokenizerSpec& spec, std::string_view token) {
 }
 
 }  // namespace
+
+std::span<const TernaryTarget> TernaryTargets() { return kTargets; }
+
+const TernaryTarget* FindTernaryTarget(std::string_view type) {
+  const Codec* codec = FindCodec(type);
+  const auto found = std::find_if(kTargets.begin(), kTargets.end(), [codec](const auto& target) {
+    return codec && codec->name == target.codec;
+  });
+  return found == kTargets.end() ? nullptr : &*found;
+}
+
+std::string TernaryTargetNames() {
+  std::string names;
+  for (const TernaryTarget& target : kTargets)
+    names += (names.empty() ? "" : ", ") + std::string(target.codec);
+  return names;
+}
 
 Status WriteMetadata(const Metadata& metadata, uint32_t file_type, GgufWriter& writer) {
   TERN_ASSIGN_OR_RETURN(std::string architecture, metadata.String(kArchitecture));

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -11,6 +13,20 @@
 #include "tokenizer/tokenizer_spec.h"
 
 namespace tern {
+
+/// A type that tern writes ternary tensors in, and the number that general.file_type has for it (a
+/// hint that nothing should rely on; I2_S is bitnet.cpp's).
+struct TernaryTarget {
+  std::string_view codec;
+  uint32_t file_type;
+};
+std::span<const TernaryTarget> TernaryTargets();
+/// By name, case-insensitive; nullptr when tern doesn't write this type.
+const TernaryTarget* FindTernaryTarget(std::string_view type);
+/// "i2_s, tq1_0, ...", for messages.
+std::string TernaryTargetNames();
+
+inline constexpr uint32_t kQuantizationVersion = 2;  // general.quantization_version
 
 /// Sets every key of the source but those that describe its own bytes (general.alignment,
 /// general.file_type, general.quantization_version, split.*), general.architecture first.
