@@ -37,7 +37,7 @@ class Synth : public ::testing::Test {
     std::string path = folder_.File(name);
     const auto bytes = Synthesize(shape, options, path, {});
     EXPECT_TRUE(bytes) << bytes.error().message;
-    if (bytes) EXPECT_EQ(*bytes, std::filesystem::file_size(path));
+    EXPECT_EQ(bytes.value_or(0), std::filesystem::file_size(path));
     return path;
   }
 
@@ -45,7 +45,7 @@ class Synth : public ::testing::Test {
 };
 
 // Logits of a few tokens.
-std::vector<float> Run(const std::string& path) {
+std::vector<float> LogitsOf(const std::string& path) {
   auto source = OpenWeights(path, {});
   EXPECT_TRUE(source) << source.error().message;
   auto backend = CreateBackend("auto", {.threads = 1});
@@ -65,7 +65,7 @@ TEST_F(Synth, EveryArchitectureLoadsAndGivesFiniteLogitsThatDiffer) {
     SynthShape shape = kTiny;
     shape.architecture = arch;
     shape.tied = arch != std::string("llama");
-    const std::vector<float> logits = Run(Make(shape, {}, arch));
+    const std::vector<float> logits = LogitsOf(Make(shape, {}, arch));
     ASSERT_EQ(logits.size(), 1024u);
     EXPECT_TRUE(
         std::all_of(logits.begin(), logits.end(), [](float v) { return std::isfinite(v); }));
@@ -141,8 +141,8 @@ TEST_F(Synth, ItsVocabularyIsReadBackAndRoundTripsAnyText) {
   ASSERT_TRUE(tokenizer) << tokenizer.error().message;
   const std::string text = "Th\u00e9 end,\n 1234 \xff";
   const std::vector<TokenId> ids = (*tokenizer)->Encode(text, {});
-  EXPECT_LT(ids.size(), text.size());
   EXPECT_EQ((*tokenizer)->Decode(ids), text);
+  EXPECT_EQ((*tokenizer)->Encode(std::string(4, '\0'), {}).size(), 2u);
 }
 
 TEST(SynthVocabulary, EveryTokenIsUniqueAndEveryMergeMakesOne) {
