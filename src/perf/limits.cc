@@ -1,0 +1,175 @@
+#include "perf/limits.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <limits>
+
+#include "base/math.h"
+#include "perf/probes.h"
+#include "perf/team.h"
+#include "platform/cpu_set.h"
+#include "platform/machine.h"
+
+namespace tern {
+namespace {
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+constexpr uint64_t kReadUnit = 512;    // what the reading loops take at once, and more
+constexpr double kShortestRun = 1e-9;  // a clock may not see the shortest ones at all
+constexpr uint64_t kUnknownL1 = 32 << 10, kUnknownL2 = kMiB, kUnknownL3 = 32 * kMiB;
+
+// Memory in large pages where the system has them, so that a limit is the memory's and not the page
+// tables'.
+class Pages {
+ public:
+  explicit Pages(size_t bytes) : bytes_(bytes) {
+    void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (data == MAP_FAILED) return;
+    data_ = static_cast<std::byte*>(data);
+    static_cast<void>(::madvise(data_, bytes_, MADV_HUGEPAGE));
+  }
+  ~Pages() {
+    if (data_) ::munmap(data_, bytes_);
+  }
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
+
+  std::byte* data() const { return data_; }
+
+ private:
+  size_t bytes_;
+  std::byte* data_ = nullptr;
+};
+
+int Threads(const LimitOptions& options) {
+  return options.threads > 0 ? options.threads : UsableCpuCount();
+}
+
+// The compiler can't drop work whose result ends here.
+std::atomic<uint64_t> g_sink;
+
+/// Units of work a second of `threads` threads that each run body(thread, rounds), a round being
+/// units_per_round: the best of the runs.
+template <class Body>
+double BestRate(int threads, double units_per_round, const LimitOptions& options, Body body,
+                const std::function<void(int)>& prepare = {}) {
+  const auto fastest = [&](int64_t rounds, int runs) {
+    double seconds = std::numeric_limits<double>::infinity();
+    for (int run = 0; run < runs; ++run)
+      seconds = std::min(
+          seconds,
+          RunTogether(
+              threads, [&](int thread) { g_sink.fetch_xor(body(thread, rounds)); }, prepare));
+    return std::max(seconds, kShortestRun);
+  };
+  // Runs that are too short only tell how many rounds one needs; of a few, because a single one may
+  // have been interrupted.
+  constexpr int kTries = 3;
+  int64_t rounds = 1;
+  for (double seconds = fastest(rounds, kTries); seconds < options.seconds / 2;
+       seconds = fastest(rounds, kTries))
+    rounds *= seconds < options.seconds / 64 ? 16 : 2;
+  return units_per_round * static_cast<double>(rounds) * threads / fastest(rounds, options.runs);
+}
+
+double ReadRate(const Pages& pages, uint64_t bytes, int threads, const LimitOptions& options) {
+  const ReadFunction read = WidestRead(DetectCpu());
+  const auto own = [&](int thread) { return pages.data() + static_cast<uint64_t>(thread) * bytes; };
+  return 1e-9 * BestRate(
+                    threads, static_cast<double>(bytes), options,
+                    [&](int thread, int64_t rounds) { return read(own(thread), bytes, rounds); },
+                    [&](int thread) {
+                      // Writing once makes the pages real (and near); reading warms the caches.
+                      if (own(thread)[0] != std::byte{1}) std::memset(own(thread), 1, bytes);
+                      g_sink.fetch_xor(read(own(thread), bytes, 1));
+                    });
+}
+
+uint64_t Whole(uint64_t bytes) { return std::max(bytes / kReadUnit, uint64_t{1}) * kReadUnit; }
+
+Limit MeasureRead(std::string name, uint64_t bytes_one, uint64_t bytes_each,
+                  const LimitOptions& options) {
+  const int threads = Threads(options);
+  Limit limit{std::move(name), "GB/s", bytes_each, 0, 0};
+  const Pages pages(std::max(bytes_one, bytes_each * static_cast<uint64_t>(threads)));
+  if (!pages.data()) return limit;
+  limit.all = ReadRate(pages, bytes_each, threads, options);
+  if (options.one_thread)
+    limit.one = threads == 1 ? limit.all : ReadRate(pages, bytes_one, 1, options);
+  return limit;
+}
+
+bool Usable(const IntProbe& probe) { return (probe.needs & DetectCpu()) == probe.needs; }
+
+Limit MeasureProbe(const IntProbe& probe, const LimitOptions& options) {
+  const int threads = Threads(options);
+  const auto tera_ops = [&](int team) {
+    return 1e-12 * BestRate(team, probe.ops_per_round, options,
+                            [&](int, int64_t rounds) { return uint64_t{probe.run(rounds)}; });
+  };
+  Limit limit{IntLimitName(probe.name), "TOPS", 0, 0, tera_ops(threads)};
+  if (options.one_thread) limit.one = threads == 1 ? limit.all : tera_ops(1);
+  return limit;
+}
+
+}  // namespace
+
+const Limit* MachineLimits::Find(std::string_view name) const {
+  const auto found = std::find_if(limits.begin(), limits.end(),
+                                  [name](const Limit& limit) { return limit.name == name; });
+  return found == limits.end() ? nullptr : &*found;
+}
+
+std::string IntLimitName(std::string_view isa) { return "int8 " + std::string(isa); }
+
+Limit MeasureDramRead(const LimitOptions& options) {
+  const auto threads = static_cast<uint64_t>(Threads(options));
+  const uint64_t l3 = std::max(DetectCaches().l3, kUnknownL3);
+  const uint64_t all = options.dram_bytes.value_or(std::max(4 * l3, threads * 32 * kMiB));
+  return MeasureRead(std::string(kDramRead), Whole(all), Whole(all / threads), options);
+}
+
+std::optional<Limit> MeasureIntPeak(std::string_view isa, const LimitOptions& options) {
+  for (const IntProbe& probe : IntProbes())
+    if (probe.name == isa && Usable(probe)) return MeasureProbe(probe, options);
+  return std::nullopt;
+}
+
+std::vector<Limit> MeasureIntPeaks(const LimitOptions& options, const LimitProgress& progress) {
+  std::vector<Limit> limits;
+  for (const IntProbe& probe : IntProbes()) {
+    if (!Usable(probe)) continue;
+    if (progress && !progress(IntLimitName(probe.name))) break;
+    limits.push_back(MeasureProbe(probe, options));
+  }
+  return limits;
+}
+
+MachineLimits MeasureLimits(const LimitOptions& options, const LimitProgress& progress) {
+  MachineLimits machine{Threads(options), DetectCpu(), {}};
+  const auto threads = static_cast<uint64_t>(machine.threads);
+  CacheSizes caches = DetectCaches();
+  if (caches.l1d == 0) caches.l1d = kUnknownL1;
+  if (caches.l2 == 0) caches.l2 = kUnknownL2;
+  const auto add = [&](std::string name, uint64_t one, uint64_t each) {
+    if (progress && !progress(name)) return false;
+    machine.limits.push_back(MeasureRead(std::move(name), Whole(one), Whole(each), options));
+    return true;
+  };
+  if (progress && !progress(kDramRead)) return machine;
+  machine.limits.push_back(MeasureDramRead(options));
+  // A shared cache is only measured when each thread's half of its share is well beyond the L2.
+  const uint64_t share = caches.l3 / 2 / threads;
+  if (share >= 3 * caches.l2 / 2 && !add("l3 read", std::max(share, 2 * caches.l2), share))
+    return machine;
+  if (!add("l2 read", caches.l2 / 2, caches.l2 / 2)) return machine;
+  if (!add("l1 read", caches.l1d / 2, caches.l1d / 2)) return machine;
+  std::vector<Limit> peaks = MeasureIntPeaks(options, progress);
+  std::move(peaks.begin(), peaks.end(), std::back_inserter(machine.limits));
+  return machine;
+}
+
+}  // namespace tern

@@ -1,0 +1,62 @@
+#include "perf/targets.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tern {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+const std::vector<Record> kRecords = {
+    {"pp512", 100, {{"test", "pp512"}, {"p99_ms", 9.5}, {"threads", int64_t{2}}}},
+    {"tg128", 20, {{"test", "tg128"}, {"p99_ms", 51.0}, {"threads", int64_t{2}}}},
+};
+
+std::vector<std::string> Missed(std::string_view json) {
+  const auto targets = ParseTargets(json, "t.json");
+  EXPECT_TRUE(targets) << targets.error().message;
+  return targets ? MissedTargets(kRecords, *targets) : std::vector<std::string>{"?"};
+}
+
+TEST(Targets, ABoundThatIsReachedExactlyIsMet) {
+  EXPECT_THAT(Missed(R"({"pp512": {"min_rate": 100, "max_p99_ms": 9.5}})"), IsEmpty());
+  EXPECT_THAT(Missed(R"({"tg128": {"min_threads": 2, "max_threads": 2}})"), IsEmpty());
+  EXPECT_THAT(Missed("{}"), IsEmpty());
+}
+
+TEST(Targets, EachMissNamesRowFieldValueAndBound) {
+  EXPECT_THAT(Missed(R"({"tg128": {"min_rate": 20.5, "max_p99_ms": 50}})"),
+              ElementsAre("tg128: p99_ms is 51, wanted at most 50",
+                          "tg128: rate is 20, wanted at least 20.5"));
+}
+
+TEST(Targets, AStarHoldsEveryRow) {
+  EXPECT_THAT(Missed(R"({"*": {"max_p99_ms": 10}})"),
+              ElementsAre("tg128: p99_ms is 51, wanted at most 10"));
+}
+
+TEST(Targets, ATargetThatNoRowIsHeldToIsMissed) {
+  EXPECT_THAT(Missed(R"({"pp128": {"min_rate": 1}})"), ElementsAre(HasSubstr("pp128")));
+  EXPECT_THAT(Missed(R"({"pp512": {"min_speed": 1}})"), ElementsAre(HasSubstr("speed")));
+  EXPECT_THAT(Missed(R"({"pp512": {"min_test": 1}})"), ElementsAre(HasSubstr("test")));
+}
+
+TEST(Targets, AnotherFormIsRefusedWithItsPlace) {
+  const auto message = [](std::string_view json) {
+    const auto targets = ParseTargets(json, "t.json");
+    EXPECT_FALSE(targets) << json;
+    return targets ? "" : targets.error().message;
+  };
+  EXPECT_THAT(message("{"), HasSubstr("t.json"));
+  EXPECT_THAT(message("[]"), HasSubstr("t.json"));
+  EXPECT_THAT(message(R"({"a": 1})"), HasSubstr("t.json: row 'a'"));
+  EXPECT_THAT(message(R"({"a": {"rate": 1}})"), HasSubstr("'rate'"));
+  EXPECT_THAT(message(R"({"a": {"min_": 1}})"), HasSubstr("'min_'"));
+  EXPECT_THAT(message(R"({"a": {"min_rate": "1"}})"), HasSubstr("string"));
+}
+
+}  // namespace
+}  // namespace tern
