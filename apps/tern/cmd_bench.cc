@@ -1,139 +1,135 @@
-// tern bench: tokens per second, in llama-bench's tests and table.
-#include <algorithm>
-#include <filesystem>
+// tern bench: how fast, and how near to what the machine can do.
 #include <memory>
-#include <nlohmann/json.hpp>
 
+#include "bench.h"
 #include "command.h"
-#include "engine/benchmark.h"
-#include "interrupt.h"
-#include "json_lines.h"
-#include "model_options.h"
 
 namespace tern::cli {
 namespace {
 
-constexpr int kExitMissed = 3;  // a target was given and not reached
-
-struct Options {
-  ModelOptions model;
-  BenchmarkOptions bench;
-  BenchmarkTargets targets;
-  double max_p99_ms = 0;
-  std::string output = "md";
-};
-
-int64_t Parameters(const WeightSource& source) {
-  int64_t count = 0;
-  for (const TensorInfo& tensor : source.tensors()) count += tensor.rows() * tensor.cols();
-  return count;
+Result<int> Bench(const BenchOptions& options) {
+  if (options.limits) return BenchLimits(options);
+  if (options.kernels) return BenchKernels(options);
+  if (options.bitlinear) return BenchBitLinear(options);
+  if (!options.versus.empty()) return BenchVersus(options);
+  return BenchModels(options);
 }
 
-uint64_t TensorBytes(const WeightSource& source) {
-  uint64_t bytes = 0;
-  for (const TensorInfo& tensor : source.tensors()) bytes += tensor.bytes;
-  return bytes;
+template <class T>
+CLI::Option* AddList(CLI::App& app, const char* name, std::vector<T>& values, const char* text,
+                     const std::string& help) {
+  return app.add_option(name, values, help)->option_text(text)->delimiter(',');
 }
 
-void PrintRows(const BenchmarkResults& results, const std::string& output) {
-  if (output == "md") {
-    fmt::print("{}", results.Display());
-    return;
-  }
-  if (output == "csv")
-    fmt::print("model,size,params,backend,threads,test,avg_ts,stddev_ts,p50_ms,p95_ms,p99_ms\n");
-  for (const BenchmarkRow& row : results.rows) {
-    const double p50 = row.Percentile(50) * 1e3, p95 = row.Percentile(95) * 1e3,
-                 p99 = row.Percentile(99) * 1e3;
-    if (output == "csv") {
-      fmt::print("{},{},{},{},{},{},{:.3f},{:.3f},{:.4f},{:.4f},{:.4f}\n", results.model,
-                 results.model_bytes, results.parameters, results.backend, results.threads,
-                 row.test, row.Mean(), row.Deviation(), p50, p95, p99);
-      continue;
-    }
-    PrintJsonLine({{"model", results.model},
-                   {"size", results.model_bytes},
-                   {"params", results.parameters},
-                   {"backend", results.backend},
-                   {"threads", results.threads},
-                   {"test", row.test},
-                   {"avg_ts", row.Mean()},
-                   {"stddev_ts", row.Deviation()},
-                   {"samples_ts", row.rates},
-                   {"p50_ms", p50},
-                   {"p95_ms", p95},
-                   {"p99_ms", p99}});
-  }
+void AddTests(CLI::App& app, BenchOptions& options) {
+  const auto count = CLI::Range(int64_t{0}, int64_t{1} << 20);
+  const auto sequences = CLI::Range(int64_t{1}, int64_t{1} << 12);
+  AddList(app, "-m,--model", options.models, "MODEL,..",
+          "GGUF files or Hugging Face folders (default: the built-in model)");
+  AddList(app, "-p,--n-prompt", options.prompts, "N,..",
+          "Tokens of the prefill tests; 0: none (default 512)")
+      ->check(count);
+  AddList(app, "-n,--n-gen", options.generates, "N,..",
+          "Tokens of the decode tests; 0: none (default 128)")
+      ->check(count);
+  AddList(app, "-d,--n-depth", options.depths, "N,..",
+          "Tokens in the cache before each test (default 0)")
+      ->check(count);
+  AddList(app, "--npl", options.sequences, "N,..",
+          "Sequences decoded at once; the rate counts all (default 1; -npl works too)")
+      ->check(sequences);
+  AddList(app, "-t,--threads", options.threads, "N,..",
+          "Threads (default: one per CPU; --kernels and --bitlinear: 1)")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("-r,--repetitions", options.repetitions,
+                 "Measured runs of each test (default 5); their logits must be the same bits")
+      ->option_text("N")
+      ->check(CLI::Range(1, 10000));
+  app.add_option("-o,--output", options.output, "md (default), csv, json, jsonl or sql")
+      ->option_text("FORMAT")
+      ->check(CLI::IsMember({"md", "csv", "json", "jsonl", "sql"}));
+  app.add_flag("--no-limits", options.skip_limits,
+               "Don't measure the machine first: no percentages");
 }
 
-Result<int> Bench(Options options) {
-  const BenchmarkOptions& bench = options.bench;
-  if (bench.prompt == 0 && bench.generate == 0)
-    return UsageError("-p and -n are both 0: nothing to measure");
-  TERN_ASSIGN_OR_RETURN(
-      const auto session,
-      OpenSession(
-          options.model,
-          {.tokenizer = false, .context = bench.depth + std::max(bench.prompt, bench.generate)}));
-  CatchInterrupts(OnSecondInterrupt::kExit);
-  TERN_ASSIGN_OR_RETURN(std::vector<BenchmarkRow> rows,
-                        RunBenchmark(*session, bench, [](const std::string& test, int repetition) {
-                          PrintNote(repetition == 0
-                                        ? fmt::format("{}: warm-up", test)
-                                        : fmt::format("{}: repetition {}", test, repetition));
-                          return !Interrupted();
-                        }));
-  const BenchmarkResults results{std::filesystem::path(session->source().path()).stem().string(),
-                                 std::string(session->backend().name()),
-                                 TensorBytes(session->source()),
-                                 Parameters(session->source()),
-                                 session->backend().threads(),
-                                 std::move(rows)};
-  PrintRows(results, options.output);
-  options.targets.max_p99_seconds = options.max_p99_ms / 1e3;
-  if (results.MeetsTargets(options.targets)) return kExitOk;
-  PrintNote("a target was missed");
-  return kExitMissed;
+void AddKinds(CLI::App& app, BenchOptions& options) {
+  constexpr const char* kGroup = "Other measurements";
+  auto* limits = app.add_flag("--limits", options.limits,
+                              "What the machine can do: memory, caches, int8 peaks");
+  auto* kernels =
+      app.add_flag("--kernels", options.kernels,
+                   "Every kernel that this CPU can run, checked against the scalar one");
+  auto* shape = AddList(app, "--shape", options.shapes, "MxNxK,..",
+                        "Rows, outputs and inputs for --kernels (default: M of 1 to 512, 2560 x "
+                        "2560)");
+  auto* cold =
+      app.add_flag("--cold", options.cold, "--kernels: weights from memory, not from a cache");
+  auto* bitlinear = app.add_flag("--bitlinear", options.bitlinear,
+                                 "One layer, quantisation included; an operation is one row "
+                                 "through the layer");
+  auto* batch = AddList(app, "--batch", options.batches, "N,..",
+                        "Rows for --bitlinear (default 1,4,8,16,32,64,128)")
+                    ->check(CLI::Range(int64_t{1}, int64_t{1} << 14));
+  auto* size = app.add_option("--size", options.size,
+                              "Layer of --bitlinear: small (768 x 768, default), medium (2560 x "
+                              "2560) or large (14336 x 4096)")
+                   ->option_text("SIZE")
+                   ->check(CLI::IsMember({"small", "medium", "large"}));
+  auto* versus = app.add_option("--versus", options.versus,
+                                "Another engine's llama-bench: both run in turn, A B A B")
+                     ->option_text("PROGRAM");
+  auto* versus_model =
+      app.add_option("--versus-model", options.versus_model, "Its model (default: ours)")
+          ->option_text("FILE");
+  for (CLI::Option* option :
+       {limits, kernels, shape, cold, bitlinear, batch, size, versus, versus_model})
+    option->group(kGroup);
+  shape->needs(kernels);
+  cold->needs(kernels);
+  batch->needs(bitlinear);
+  size->needs(bitlinear);
+  versus_model->needs(versus);
+  const std::vector<CLI::Option*> kinds = {limits, kernels, bitlinear, versus};
+  for (CLI::Option* a : kinds)
+    for (CLI::Option* b : kinds)
+      if (a != b) a->excludes(b);
+}
+
+void AddTargets(CLI::App& app, BenchOptions& options) {
+  constexpr const char* kGroup = "Targets (exit code 3 when one is missed)";
+  const auto add = [&](const char* name, auto& value, const char* text, const char* help) {
+    return app.add_option(name, value, help)->option_text(text)->group(kGroup);
+  };
+  add("--target-rate,--target-ops", options.target_rate, "X",
+      "Tokens or operations per second that every row has to reach");
+  add("--target-p99-ms,--target-latency-ms", options.target_p99_ms, "X",
+      "Milliseconds that 99% of the passes of every row have to stay under");
+  add("--target-memory-mb", options.target_memory_mb, "X",
+      "Megabytes that the process may use (--bitlinear)");
+  add("--targets", options.targets_file, "FILE",
+      "JSON: {\"tg128\": {\"min_rate\": 30, \"max_p99_ms\": 40}}: any field of -o json, \"*\" for "
+      "every row");
 }
 
 Action Define(CLI::App& app) {
-  auto options = std::make_shared<Options>();
-  const auto count = CLI::Range(int64_t{0}, int64_t{1} << 20);
-  app.add_option("-p,--n-prompt", options->bench.prompt,
-                 "Tokens of the prefill test; 0: none (default 512)")
-      ->option_text("N")
-      ->check(count);
-  app.add_option("-n,--n-gen", options->bench.generate,
-                 "Tokens of the decode test; 0: none (default 128)")
-      ->option_text("N")
-      ->check(count);
-  app.add_option("-d,--n-depth", options->bench.depth,
-                 "Tokens in the cache before each test (default 0)")
-      ->option_text("N")
-      ->check(count);
-  app.add_option("-r,--repetitions", options->bench.repetitions,
-                 "Measured runs of each test (default 5)")
-      ->option_text("N")
-      ->check(CLI::Range(1, 10000));
-  app.add_option("-o,--output", options->output, "md (default), csv or jsonl")
-      ->option_text("FORMAT")
-      ->check(CLI::IsMember({"md", "csv", "jsonl"}));
-  app.add_option("--target-rate", options->targets.min_rate,
-                 "Tokens per second that every test has to reach; exit code 3 when missed")
-      ->option_text("X");
-  app.add_option(
-         "--target-p99-ms", options->max_p99_ms,
-         "Milliseconds that 99% of the forward passes have to stay under; exit code 3 when missed")
-      ->option_text("X");
-  AddModelOptions(app, options->model, kModelName | kModelLayout | kModelCompute);
+  auto options = std::make_shared<BenchOptions>();
+  AddTests(app, *options);
+  AddKinds(app, *options);
+  AddTargets(app, *options);
+  AddModelOptions(app, options->model, kModelLayout | kModelBackend);
   return [options] { return Bench(*options); };
 }
 
 }  // namespace
 
-const Command kBenchCommand = {"bench", "Tokens per second of prefill and decode",
-                               "  tern bench\n"
-                               "  tern bench -m model.gguf -p 512 -n 128 -r 10 -o jsonl",
-                               Define};
+const Command kBenchCommand = {
+    "bench", "How fast, and how near to the machine's limits",
+    "  tern bench\n"
+    "  tern bench -m model.gguf -p 512 -n 128 -d 0,4096 -npl 1,32 -o json\n"
+    "  tern bench --limits\n"
+    "  tern bench --kernels --shape 1x2560x2560,512x2560x2560\n"
+    "  tern bench --bitlinear --batch 1 --target-ops 300000 --target-latency-ms 1\n"
+    "  tern bench --versus ./llama-bench -m 2b4t.gguf -p 512 -n 64 -r 3",
+    Define};
 
 }  // namespace tern::cli

@@ -57,6 +57,15 @@ int Execute(const Action& action) {
   return code;
 }
 
+// Arguments as CLI11 takes them, last one first: it knows no long option with one dash, and people
+// know this one from llama.cpp.
+std::vector<std::string> Arguments(int argc, char** argv) {
+  std::vector<std::string> arguments;
+  for (int i = argc - 1; i > 0; --i)
+    arguments.emplace_back(std::string_view(argv[i]) == "-npl" ? "--npl" : argv[i]);
+  return arguments;
+}
+
 bool IsCommand(std::string_view name) {
   for (const Command* command : kCommands)
     if (name == command->name) return true;
@@ -82,7 +91,7 @@ int Main(int argc, char** argv) {
   if (argv[1][0] != '-' && !IsCommand(argv[1]))
     return UsageError("there is no command '{}' (tern --help lists them)", argv[1]);
   try {
-    app.parse(argc, argv);
+    app.parse(Arguments(argc, argv));
   } catch (const CLI::ParseError& error) {
     return ParseOutcome(app, error);
   }

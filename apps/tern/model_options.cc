@@ -82,13 +82,14 @@ void AddModelOptions(CLI::App& app, ModelOptions& options, unsigned groups) {
     add("--ctx", options.context, "N",
         "Tokens the context holds (default: the model's own, at most 4096)")
         ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
-  if (!(groups & kModelCompute)) return;
+  if (!(groups & (kModelCompute | kModelBackend))) return;
   add("--activations", options.activations, "TYPE",
       "Inputs of ternary layers: int8 or float (default: as the model was trained)")
       ->check(OneOf(kActivations));
-  add("-t,--threads", options.threads, "N",
-      "Threads (default: one per CPU); the result is the same with any number")
-      ->check(CLI::Range(1, 1024));
+  if (groups & kModelCompute)
+    add("-t,--threads", options.threads, "N",
+        "Threads (default: one per CPU); the result is the same with any number")
+        ->check(CLI::Range(1, 1024));
   add("--backend", options.backend, "NAME", "What computes (default: auto)");
 }
 

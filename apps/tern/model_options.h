@@ -27,6 +27,7 @@ enum ModelOptionGroup : unsigned {
   kModelTokenizer = 8,  // --pre
   kModelContext = 16,   // --ctx
   kModelCompute = 32,   // --activations, --threads, --backend
+  kModelBackend = 64,   // --activations, --backend
 };
 
 void AddModelOptions(CLI::App& app, ModelOptions& options, unsigned groups);

@@ -1,0 +1,67 @@
+// The kinds of measurement of `tern bench`, each in a file bench_*.cc of its own.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model_options.h"
+#include "perf/limits.h"
+#include "perf/report.h"
+#include "perf/targets.h"
+
+namespace tern::cli {
+
+inline constexpr int kExitMissed = 3;  // a target was given and not reached
+
+struct BenchOptions {
+  ModelOptions model;               // what all models share
+  std::vector<std::string> models;  // empty: the built-in model
+  std::vector<int64_t> prompts = {512}, generates = {128}, depths = {0}, sequences = {1};
+  std::vector<int> threads;  // empty: one per CPU
+  int repetitions = 5;
+  bool skip_limits = false;
+  std::string output = "md";
+
+  bool limits = false;
+  bool kernels = false;
+  std::vector<std::string> shapes;
+  bool cold = false;
+  bool bitlinear = false;
+  std::vector<int64_t> batches = {1, 4, 8, 16, 32, 64, 128};
+  std::string size = "small";
+  std::string versus, versus_model;
+
+  std::string targets_file;
+  double target_rate = 0, target_p99_ms = 0, target_memory_mb = 0;
+};
+
+/// Rows of models: pp, tg, batches, at depths.
+Result<int> BenchModels(const BenchOptions& options);
+/// What the machine can do.
+Result<int> BenchLimits(const BenchOptions& options);
+/// Every kernel of the CPU backend alone.
+Result<int> BenchKernels(const BenchOptions& options);
+/// Quantisation and product of one layer.
+Result<int> BenchBitLinear(const BenchOptions& options);
+/// Against another program with llama-bench's options, in turn.
+Result<int> BenchVersus(const BenchOptions& options);
+
+/// Prints the rows in the form asked for, unless that is md, for which each kind has a table of its
+/// own. `table` is the name in SQL.
+void PrintRecords(const std::vector<Record>& records, const BenchOptions& options,
+                  std::string_view table);
+/// The targets of the options. Errors: a file that can't be read or has another form.
+Result<std::vector<Target>> ReadTargets(const BenchOptions& options);
+/// Says on stderr what was missed; the exit code.
+int Verdict(const std::vector<Record>& records, const std::vector<Target>& targets);
+
+/// Limits with this many threads (<= 0: one per CPU), with a note on stderr while they are
+/// measured. isa: whose int8 peak; "" for none.
+struct QuickLimits {
+  double stream_gb_s = 0;
+  double peak_tops = 0;
+};
+QuickLimits MeasureQuickLimits(int threads, std::string_view isa);
+
+}  // namespace tern::cli

@@ -1,0 +1,172 @@
+// tern bench --bitlinear
+#include <chrono>
+#include <cstdio>
+#include <map>
+
+#include "base/math.h"
+#include "base/rng.h"
+#include "bench.h"
+#include "command.h"
+#include "interrupt.h"
+#include "perf/statistics.h"
+#include "platform/machine.h"
+#include "registry/registry.h"
+
+namespace tern::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr double kRunSeconds = 0.25;
+constexpr int64_t kLeastCalls = 200;  // for a 99th percentile that means something
+
+struct Size {
+  int64_t outputs, inputs;
+};
+const std::map<std::string, Size> kSizes = {
+    {"small", {768, 768}}, {"medium", {2560, 2560}}, {"large", {14336, 4096}}};
+
+/// A layer with random weights, its inputs and outputs in the memory of the backend.
+class Layer {
+ public:
+  static Result<Layer> Create(Backend& backend, const Size& size, int64_t batch) {
+    Rng rng(1);
+    std::vector<int8_t> weights(static_cast<size_t>(size.outputs * size.inputs));
+    for (int8_t& w : weights) w = static_cast<int8_t>(static_cast<int>(rng.Next() % 3) - 1);
+    TERN_ASSIGN_OR_RETURN(
+        TernaryMatrix matrix,
+        TernaryMatrix::FromValues(size.outputs, size.inputs, weights, ScaleSpec::Tensor(0.02f)));
+    Layer layer(size, batch);
+    TERN_ASSIGN_OR_RETURN(layer.weights_, backend.Pack(std::move(matrix)));
+    std::vector<float> x(static_cast<size_t>(batch * size.inputs));
+    for (float& v : x) v = static_cast<float>(rng.NextUnit() - 0.5);
+    const auto rows = static_cast<size_t>(batch);
+    TERN_ASSIGN_OR_RETURN(layer.x_, backend.Upload(x));
+    TERN_ASSIGN_OR_RETURN(
+        layer.y_, backend.Allocate(rows * static_cast<size_t>(size.outputs) * sizeof(float)));
+    TERN_ASSIGN_OR_RETURN(layer.q_, backend.Allocate(rows * static_cast<size_t>(layer.stride_)));
+    TERN_ASSIGN_OR_RETURN(layer.step_, backend.Allocate(rows * sizeof(float)));
+    TERN_ASSIGN_OR_RETURN(layer.sums_, backend.Allocate(rows * sizeof(int32_t)));
+    return layer;
+  }
+
+  /// Quantises the inputs and multiplies.
+  Status Run(Backend& backend) const {
+    const LinearInput in{.type = ActivationType::kInt8,
+                         .rows = batch_,
+                         .cols = size_.inputs,
+                         .group = weights_->group(),
+                         .stride = stride_,
+                         .q = q_.as<int8_t>(),
+                         .step = step_.as<float>(),
+                         .sums = sums_.as<int32_t>()};
+    backend.NormQuantize({x_.as<float>(), batch_, size_.inputs}, nullptr, 1e-5f, in);
+    backend.Linear(in, *weights_, {y_.as<float>(), batch_, size_.outputs}, Epilogue::kStore);
+    return backend.Synchronize();
+  }
+
+  size_t bytes() const {
+    return weights_->bytes() + x_.bytes() + y_.bytes() + q_.bytes() + step_.bytes() + sums_.bytes();
+  }
+
+ private:
+  Layer(const Size& size, int64_t batch)
+      : size_(size),
+        batch_(batch),
+        stride_(static_cast<int64_t>(AlignUp(static_cast<uint64_t>(size.inputs), kInputPadding))) {}
+
+  Size size_;
+  int64_t batch_, stride_;
+  std::unique_ptr<PackedTernary> weights_;
+  Buffer x_, y_, q_, step_, sums_;
+};
+
+/// Seconds of each call, for at least kLeastCalls and kRunSeconds.
+Result<std::vector<double>> TimeCalls(Backend& backend, const Layer& layer) {
+  TERN_TRY(layer.Run(backend));
+  std::vector<double> seconds;
+  const auto begin = Clock::now();
+  auto before = begin;
+  while (std::ssize(seconds) < kLeastCalls ||
+         std::chrono::duration<double>(before - begin).count() < kRunSeconds) {
+    TERN_TRY(layer.Run(backend));
+    const auto now = Clock::now();
+    seconds.push_back(std::chrono::duration<double>(now - before).count());
+    before = now;
+    if (Interrupted()) return Fail(Code::kCancelled, "stopped");
+  }
+  return seconds;
+}
+
+struct Measured {
+  std::vector<double> rates;    // rows a second, one a repetition
+  std::vector<double> seconds;  // of each call
+};
+
+Record ToRecord(const Size& size, int64_t batch, Backend& backend, const Layer& layer,
+                const Measured& measured) {
+  const std::string name = fmt::format("bitlinear [{},{}]x{}", batch, size.inputs, size.outputs);
+  const double rate = Mean(measured.rates);
+  const auto latency = [&](double p) { return Percentile(measured.seconds, p) * 1e3; };
+  const double ops = 2 * static_cast<double>(size.outputs) * static_cast<double>(size.inputs);
+  return {name,
+          rate,
+          {{"test", name},
+           {"backend", std::string(backend.name())},
+           {"n_threads", int64_t{backend.threads()}},
+           {"batch", batch},
+           {"inputs", size.inputs},
+           {"outputs", size.outputs},
+           {"ops_per_s", rate},
+           {"stddev_ops_per_s", SampleDeviation(measured.rates)},
+           {"p50_ms", latency(50)},
+           {"p95_ms", latency(95)},
+           {"p99_ms", latency(99)},
+           {"tops", 1e-12 * ops * rate},
+           {"layer_mb", static_cast<double>(layer.bytes()) * 1e-6},
+           {"memory_mb", static_cast<double>(ReadProcessMemory().resident) * 1e-6}}};
+}
+
+void PrintLine(const Record& record) {
+  const auto number = [&](std::string_view field) { return std::get<double>(*record.Find(field)); };
+  fmt::print(
+      "| {} | {} | {} | {:.0f} ± {:.0f} | {:.4f} / {:.4f} / {:.4f} | {:.3f} | {:.2f} | {:.1f} |\n",
+      record.name, std::get<std::string>(*record.Find("backend")),
+      std::get<int64_t>(*record.Find("n_threads")), record.rate, number("stddev_ops_per_s"),
+      number("p50_ms"), number("p95_ms"), number("p99_ms"), number("tops"), number("layer_mb"),
+      number("memory_mb"));
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+Result<int> BenchBitLinear(const BenchOptions& options) {
+  TERN_ASSIGN_OR_RETURN(const std::vector<Target> targets, ReadTargets(options));
+  CatchInterrupts(OnSecondInterrupt::kExit);
+  const Size size = kSizes.at(options.size);
+  std::vector<Record> records;
+  if (options.output == "md")
+    fmt::print(
+        "| layer | backend | threads | ops/s | P50 / P95 / P99 ms | TOPS | layer MB | process MB "
+        "|\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
+  for (const int threads : options.threads.empty() ? std::vector<int>{1} : options.threads) {
+    TERN_ASSIGN_OR_RETURN(const auto backend,
+                          CreateBackend(options.model.backend, {.threads = threads}));
+    for (const int64_t batch : options.batches) {
+      TERN_ASSIGN_OR_RETURN(const Layer layer, Layer::Create(*backend, size, batch));
+      Measured measured;
+      for (int repetition = 0; repetition < options.repetitions; ++repetition) {
+        TERN_ASSIGN_OR_RETURN(const std::vector<double> seconds, TimeCalls(*backend, layer));
+        const double mean = Mean(seconds);
+        measured.rates.push_back(static_cast<double>(batch) / mean);
+        measured.seconds.insert(measured.seconds.end(), seconds.begin(), seconds.end());
+      }
+      records.push_back(ToRecord(size, batch, *backend, layer, measured));
+      if (options.output == "md") PrintLine(records.back());
+    }
+  }
+  PrintRecords(records, options, "tern_bitlinear");
+  return Verdict(records, targets);
+}
+
+}  // namespace tern::cli
