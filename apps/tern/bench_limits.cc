@@ -38,8 +38,8 @@ Result<int> BenchLimits(const BenchOptions& options) {
   CatchInterrupts(OnSecondInterrupt::kExit);
   std::vector<Record> records;
   for (const int threads : options.threads.empty() ? std::vector<int>{0} : options.threads) {
-    const MachineLimits machine =
-        MeasureLimits({.threads = threads, .runs = options.repetitions}, [](std::string_view name) {
+    const MachineLimits machine = MeasureLimits(
+        {.threads = threads, .runs = 4 * options.repetitions}, [](std::string_view name) {
           PrintNote(std::string(name));
           return !Interrupted();
         });

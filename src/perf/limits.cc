@@ -107,8 +107,10 @@ bool Usable(const IntProbe& probe) { return (probe.needs & DetectCpu()) == probe
 Limit MeasureProbe(const IntProbe& probe, const LimitOptions& options) {
   const int threads = Threads(options);
   const auto tera_ops = [&](int team) {
-    return 1e-12 * BestRate(team, probe.ops_per_round, options,
-                            [&](int, int64_t rounds) { return uint64_t{probe.run(rounds)}; });
+    return 1e-12 * BestRate(team, probe.ops_per_round, options, [&](int, int64_t rounds) {
+             probe.run(rounds);
+             return uint64_t{0};
+           });
   };
   Limit limit{IntLimitName(probe.name), "TOPS", 0, 0, tera_ops(threads)};
   if (options.one_thread) limit.one = threads == 1 ? limit.all : tera_ops(1);

@@ -29,9 +29,10 @@ struct MachineLimits {
 };
 
 struct LimitOptions {
-  int threads = 0;        // <= 0: one per usable CPU
-  double seconds = 0.08;  // of one run, about
-  int runs = 5;
+  int threads = 0;  // <= 0: one per usable CPU
+  double seconds =
+      0.01;  // of one run, about: on a busy machine, short ones are whole ones more often
+  int runs = 20;
   bool one_thread = true;                   // false: only all threads together, in half the time
   std::optional<uint64_t> dram_bytes = {};  // absent: four times the last-level cache, at least
                                             // 32 MiB a thread

@@ -21,8 +21,8 @@ ReadFunction WidestRead(CpuFeatures features);
 struct IntProbe {
   std::string_view name;  // "avx512vnni"; as TERN_FORCE_ISA spells the instruction set
   CpuFeatures needs;
-  double ops_per_round;  // multiplications and additions
-  uint32_t (*run)(int64_t rounds);
+  double ops_per_round;         // multiplications and additions
+  void (*run)(int64_t rounds);  // rounds >= 1
 };
 
 /// Those of this build, slowest first; whether one can run is for the caller to ask (needs).
