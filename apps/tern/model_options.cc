@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 
@@ -50,8 +51,25 @@ Result<std::string> FindBuiltinModel() {
                     "the built-in model is missing: give one with -m (looked at {})", places);
 }
 
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+// $TERN_CACHE, else where the XDG base directory specification puts caches; "" for none.
+std::string CacheFolder(const ModelOptions& options) {
+  if (options.no_cache) return "";
+  if (!options.cache.empty()) return options.cache;
+  const std::string own = Environment("TERN_CACHE");
+  if (!own.empty()) return own == "off" ? "" : own;
+  if (const fs::path base = Environment("XDG_CACHE_HOME"); base.is_absolute()) return base / "tern";
+  if (const fs::path home = Environment("HOME"); home.is_absolute()) return home / ".cache/tern";
+  return "";
+}
+
 void PrintNotes(const Session& session, int64_t asked_context) {
   const ModelConfig& config = session.model().config;
+  if (!session.model().cache.note.empty()) PrintNote(session.model().cache.note);
   if (session.tokenizer() && !session.tokenizer()->spec().note.empty())
     PrintNote(session.tokenizer()->spec().note);
   if (asked_context > config.context)
@@ -90,6 +108,14 @@ void AddModelOptions(CLI::App& app, ModelOptions& options, unsigned groups) {
     add("-t,--threads", options.threads, "N",
         "Threads (default: one per CPU); the result is the same with any number")
         ->check(CLI::Range(1, 1024));
+  add("--cache", options.cache, "DIR",
+      "Keep packed weights of large models here, to load them at once next time (default: "
+      "$TERN_CACHE, else ~/.cache/tern)");
+  const auto flag = [&](const char* name, bool& value, const char* help) {
+    return app.add_flag(name, value, help)->group(kGroup);
+  };
+  flag("--no-cache", options.no_cache, "Neither use nor write kept weights")->excludes("--cache");
+  flag("--check", options.check, "Compare kept weights with their checksums first");
   add("--backend", options.backend, "NAME", "What computes (default: auto)");
 }
 
@@ -118,6 +144,8 @@ Result<std::unique_ptr<Session>> OpenSession(const ModelOptions& options,
   if (!options.activations.empty()) session.activations = kActivations.at(options.activations);
   session.context = needs.context > 0 ? needs.context : options.context;
   session.max_rows = needs.max_rows;
+  session.cache = {.folder = CacheFolder(options), .check = options.check};
+  if (!options.cache.empty()) session.cache.min_bytes = 0;  // who names a folder wants a file in it
   session.logit_rows = needs.logit_rows;
   Progress progress("loading " + fs::path(session.model).filename().string());
   session.progress = [&](int64_t done, int64_t total) { progress.Update(done, total, "layers"); };

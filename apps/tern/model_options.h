@@ -17,6 +17,9 @@ struct ModelOptions {
   std::string activations;  // empty: as the model was trained
   int threads = 0;
   int64_t context = 0;
+  std::string cache;  // folder; empty: $TERN_CACHE, else the user's cache folder
+  bool no_cache = false;
+  bool check = false;  // compares the cache with its digests
 };
 
 /// Groups of options, to be combined.
@@ -26,8 +29,8 @@ enum ModelOptionGroup : unsigned {
   kModelLayout = 4,     // --i2s-layout
   kModelTokenizer = 8,  // --pre
   kModelContext = 16,   // --ctx
-  kModelCompute = 32,   // --activations, --threads, --backend
-  kModelBackend = 64,   // --activations, --backend
+  kModelCompute = 32,   // --activations, --threads, --backend, --cache, --no-cache, --check
+  kModelBackend = 64,   // the same without --threads
 };
 
 void AddModelOptions(CLI::App& app, ModelOptions& options, unsigned groups);

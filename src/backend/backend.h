@@ -39,6 +39,17 @@ class PackedTernary {
   /// Columns that share a weight scale; cols() unless the scales are grouped.
   virtual int64_t group() const = 0;
   virtual size_t bytes() const = 0;
+  /// What Backend::Restore makes the same matrix from; empty when that isn't possible.
+  virtual std::span<const std::byte> blob() const { return {}; }
+};
+
+/// The bytes of a packed matrix, from a file.
+struct PackedBlob {
+  int64_t rows = 0;
+  int64_t cols = 0;
+  int64_t group = 0;
+  std::span<const std::byte> bytes;
+  std::shared_ptr<const void> owner;  // of the bytes
 };
 
 /// The token table, shape (vocabulary, dim): rows for the embedding, dot products for the head.
@@ -120,6 +131,13 @@ class Backend {
   virtual Result<Buffer> Upload(std::span<const float> values) = 0;
   virtual Result<std::unique_ptr<PackedTernary>> Pack(TernaryMatrix matrix) = 0;
   virtual Result<std::unique_ptr<TokenTable>> PackTable(TableSource table) = 0;
+  /// Name and version of how Pack lays matrices out: blobs of another layout mean something else.
+  /// "" when this backend can't restore.
+  virtual std::string_view packed_layout() const { return {}; }
+  /// The matrix that had this blob, without copying it. Errors: kCorrupt when sizes don't agree.
+  virtual Result<std::unique_ptr<PackedTernary>> Restore(const PackedBlob&) {
+    return Fail(Code::kUnsupported, "backend {} does not restore packed weights", name());
+  }
 
   /// x[r] = table[ids[r]]; ids are in range.
   virtual void Embed(std::span<const TokenId> ids, const TokenTable& table,

@@ -32,7 +32,8 @@ Result<std::unique_ptr<Session>> Session::Open(std::unique_ptr<Backend> backend,
     TERN_TRY(CheckVocabulary(options.model, session->tokenizer_->size(), config.vocab));
   }
   TERN_ASSIGN_OR_RETURN(session->model_,
-                        LoadModel(*session->source_, *session->backend_, options.progress));
+                        LoadModel(*session->source_, *session->backend_,
+                                  {options.source, options.cache, options.progress}));
   const ModelConfig& config = session->model_.config;
   session->activations_ = options.activations.value_or(config.trained_with);
   const int64_t context =

@@ -22,6 +22,7 @@ struct SessionOptions {
   int64_t context = 0;  // positions of the cache; 0: the model's context, at most kDefaultContext
   int64_t max_rows = 512;  // of one forward pass
   int64_t logit_rows = 1;  // of them that can have logits; perplexity wants all
+  CacheOptions cache = {};
   LoadProgress progress = {};
 };
 

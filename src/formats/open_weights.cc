@@ -6,6 +6,7 @@
 #include "formats/gguf_header.h"
 #include "formats/hf_source.h"
 #include "formats/printable.h"
+#include "formats/source_identity.h"
 #include "formats/weight_source.h"
 
 namespace tern {
@@ -40,15 +41,22 @@ tl::unexpected<Error> NotAModel(const MappedFile& file) {
               file.path(), HexBytes(bytes, 8), HexBytes("GGUF", 4));
 }
 
-}  // namespace
-
-Result<std::unique_ptr<WeightSource>> OpenWeights(const std::string& path,
-                                                  const SourceOptions& options) {
+Result<std::unique_ptr<WeightSource>> Open(const std::string& path, const SourceOptions& options) {
   std::error_code ec;
   if (std::filesystem::is_directory(path, ec)) return OpenHfFolder(path, options);
   TERN_ASSIGN_OR_RETURN(auto file, MappedFile::Open(path));
   if (!HasGgufMagic(file->bytes())) return NotAModel(*file);
   return OpenGguf(std::move(file), options);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<WeightSource>> OpenWeights(const std::string& path,
+                                                  const SourceOptions& options) {
+  const auto stamp = StampFiles(path);  // a file that can't be stamped can't be opened either
+  TERN_ASSIGN_OR_RETURN(auto source, Open(path, options));
+  source->set_stamp(stamp.value_or(""));
+  return source;
 }
 
 }  // namespace tern

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -45,6 +46,10 @@ class WeightSource {
 
   /// The file or folder, for messages.
   virtual const std::string& path() const = 0;
+  /// Sizes and times of the files, from before they were opened (source_identity.h); "" for a
+  /// source in memory.
+  const std::string& stamp() const { return stamp_; }
+  void set_stamp(std::string stamp) { stamp_ = std::move(stamp); }
   /// "GGUF v3", "Hugging Face safetensors", for `tern info`.
   virtual std::string format() const = 0;
   virtual const Metadata& metadata() const = 0;
@@ -59,6 +64,9 @@ class WeightSource {
   virtual Result<DenseMatrix> ReadDense(std::string_view name) const = 0;
   /// Any type, decoded to float32, row-major.
   virtual Result<std::vector<float>> ReadF32(std::string_view name) const = 0;
+
+ private:
+  std::string stamp_;
 };
 
 /// Opens a GGUF file or a Hugging Face folder (by what it is, not by its name).

@@ -44,7 +44,8 @@ Status CheckTensor(const WeightSource& source, const ExpectedTensor& expected) {
 
 class Loader {
  public:
-  Loader(const WeightSource& source, Backend& backend) : source_(source), backend_(backend) {}
+  Loader(const WeightSource& source, Backend& backend, WeightCache& cache)
+      : source_(source), backend_(backend), cache_(cache) {}
 
   Result<Buffer> Gain(const std::string& name, int64_t size) {
     TERN_TRY(CheckTensor(source_, {name, 1, size, false, false}));
@@ -72,23 +73,29 @@ class Loader {
     return SimplifyScales(std::move(matrix));
   }
 
-  Result<std::unique_ptr<PackedTernary>> Pack(const std::string& name, int64_t rows, int64_t cols) {
-    TERN_ASSIGN_OR_RETURN(TernaryMatrix matrix, Ternary(name, rows, cols));
-    return backend_.Pack(std::move(matrix));
-  }
-
   struct Part {
     std::string name;
     int64_t rows;
   };
 
-  Result<std::unique_ptr<PackedTernary>> PackFused(std::span<const Part> parts, int64_t cols) {
+  // Matrices with the same input, as one.
+  Result<std::unique_ptr<PackedTernary>> Pack(std::span<const Part> parts, int64_t cols) {
+    std::string name;
+    int64_t rows = 0;
+    for (const Part& part : parts) {
+      name += (name.empty() ? "" : "+") + part.name;
+      rows += part.rows;
+    }
+    if (auto kept = cache_.Get(name, rows, cols, backend_)) return kept;
     std::vector<TernaryMatrix> matrices;
     for (const Part& part : parts) {
       TERN_ASSIGN_OR_RETURN(TernaryMatrix matrix, Ternary(part.name, part.rows, cols));
       matrices.push_back(std::move(matrix));
     }
-    return backend_.Pack(StackRows(matrices));
+    TERN_ASSIGN_OR_RETURN(auto packed, backend_.Pack(matrices.size() == 1 ? std::move(matrices[0])
+                                                                          : StackRows(matrices)));
+    cache_.Put(name, *packed);
+    return packed;
   }
 
   Result<std::unique_ptr<TokenTable>> Table(const std::string& name, int64_t rows, int64_t cols) {
@@ -118,17 +125,20 @@ class Loader {
     const std::array<Part, 3> qkv = {{{name("attn_q"), heads.q_cols()},
                                       {name("attn_k"), heads.kv_cols()},
                                       {name("attn_v"), heads.kv_cols()}}};
-    TERN_ASSIGN_OR_RETURN(w.qkv, PackFused(qkv, c.dim));
-    TERN_ASSIGN_OR_RETURN(w.o, Pack(name("attn_output"), c.dim, heads.q_cols()));
+    TERN_ASSIGN_OR_RETURN(w.qkv, Pack(qkv, c.dim));
+    const std::array<Part, 1> o = {{{name("attn_output"), c.dim}}};
+    TERN_ASSIGN_OR_RETURN(w.o, Pack(o, heads.q_cols()));
     const std::array<Part, 2> gate_up = {{{name("ffn_gate"), c.ffn}, {name("ffn_up"), c.ffn}}};
-    TERN_ASSIGN_OR_RETURN(w.gate_up, PackFused(gate_up, c.dim));
-    TERN_ASSIGN_OR_RETURN(w.down, Pack(name("ffn_down"), c.dim, c.ffn));
+    TERN_ASSIGN_OR_RETURN(w.gate_up, Pack(gate_up, c.dim));
+    const std::array<Part, 1> down = {{{name("ffn_down"), c.dim}}};
+    TERN_ASSIGN_OR_RETURN(w.down, Pack(down, c.ffn));
     return w;
   }
 
  private:
   const WeightSource& source_;
   Backend& backend_;
+  WeightCache& cache_;
 };
 
 }  // namespace
@@ -178,13 +188,21 @@ Status CheckTensors(const WeightSource& source, const ModelConfig& config) {
   return {};
 }
 
-Result<Model> LoadModel(const WeightSource& source, Backend& backend,
-                        const LoadProgress& progress) {
+uint64_t PackedBytes(const ModelConfig& config) {
+  uint64_t bytes = 0;
+  for (const ExpectedTensor& tensor : ExpectedTensors(config))
+    if (tensor.ternary) bytes += static_cast<uint64_t>(tensor.rows * tensor.cols) / 4;
+  return bytes;
+}
+
+Result<Model> LoadModel(const WeightSource& source, Backend& backend, const LoadOptions& options) {
   Model model;
   TERN_ASSIGN_OR_RETURN(model.config, ReadModelConfig(source));
   const ModelConfig& c = model.config;
   TERN_TRY(CheckTensors(source, c));
-  Loader loader(source, backend);
+  WeightCache cache =
+      WeightCache::Open(options.cache, source, options.source, backend, "fused", PackedBytes(c));
+  Loader loader(source, backend, cache);
   TERN_ASSIGN_OR_RETURN(model.embedding, loader.Table("token_embd.weight", c.vocab, c.dim));
   if (source.Find("output.weight")) {
     TERN_ASSIGN_OR_RETURN(model.head, loader.Table("output.weight", c.vocab, c.dim));
@@ -193,8 +211,10 @@ Result<Model> LoadModel(const WeightSource& source, Backend& backend,
   for (int64_t i = 0; i < c.layers; ++i) {
     TERN_ASSIGN_OR_RETURN(LayerWeights layer, loader.Layer(c, i));
     model.layers.push_back(std::move(layer));
-    if (progress) progress(i + 1, c.layers);
+    if (options.progress) options.progress(i + 1, c.layers);
   }
+  cache.Finish();
+  model.cache = cache.report();
   return model;
 }
 

@@ -11,6 +11,7 @@
 #include "backend/backend.h"
 #include "formats/weight_source.h"
 #include "model/model_config.h"
+#include "model/weight_cache.h"
 
 namespace tern {
 
@@ -31,6 +32,7 @@ struct Model {
   std::unique_ptr<TokenTable> embedding;  // (vocab, dim)
   std::unique_ptr<TokenTable> head;       // (vocab, dim); null when tied to the embedding
   Buffer output_norm;                     // (dim)
+  CacheReport cache;                      // how the packed weights came here
 
   const TokenTable& Head() const { return head ? *head : *embedding; }
   /// Bytes of all weights in the backend's memory.
@@ -40,10 +42,19 @@ struct Model {
 /// Called with (layers done, layers in all).
 using LoadProgress = std::function<void(int64_t, int64_t)>;
 
-/// Reads, checks and packs every weight, tensor by tensor. Errors name the file and tensor, the
-/// shape or type found and the one expected.
+struct LoadOptions {
+  SourceOptions source = {};  // with which the source was opened
+  CacheOptions cache = {};
+  LoadProgress progress = {};
+};
+
+/// Reads, checks and packs every weight, tensor by tensor, or maps those that an earlier load has
+/// packed. Errors name the file and tensor, the shape or type found and the one expected.
 Result<Model> LoadModel(const WeightSource& source, Backend& backend,
-                        const LoadProgress& progress = {});
+                        const LoadOptions& options = {});
+
+/// About what the packed matrices of a model take: 2 bits a weight.
+uint64_t PackedBytes(const ModelConfig& config);
 
 /// A tensor that LoadModel will ask for.
 struct ExpectedTensor {

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "platform/pages.h"
+
 namespace tern {
 
 Result<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::string& path) {
@@ -24,19 +26,36 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::string& pa
   std::shared_ptr<MappedFile> file(new MappedFile);
   file->path_ = path;
   file->size_ = static_cast<size_t>(info.st_size);
-  if (file->size_ > 0) {
-    void* data = ::mmap(nullptr, file->size_, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (data == MAP_FAILED) {
-      const int error = errno;
-      ::close(fd);
-      return Fail(Code::kResourceExhausted, "{}: cannot map {} bytes: {}", path, info.st_size,
-                  std::strerror(error));
-    }
-    file->data_ = static_cast<const std::byte*>(data);
-    file->mapped_ = true;
-  }
+  const Status opened = file->size_ < kMapFrom ? file->Read(fd) : file->Map(fd);
   ::close(fd);
+  if (!opened) return tl::unexpected(opened.error());
   return file;
+}
+
+Status MappedFile::Map(int fd) {
+  void* data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
+  if (data == MAP_FAILED)
+    return Fail(Code::kResourceExhausted, "{}: cannot map {} bytes: {}", path_, size_,
+                std::strerror(errno));
+  data_ = static_cast<const std::byte*>(data);
+  mapped_ = true;
+  return {};
+}
+
+Status MappedFile::Read(int fd) {
+  copy_ = AllocatePages(size_);
+  if (!copy_) return Fail(Code::kResourceExhausted, "{}: cannot allocate {} bytes", path_, size_);
+  data_ = copy_.get();
+  size_t done = 0;
+  while (done < size_) {
+    const ssize_t got = ::read(fd, copy_.get() + done, size_ - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return Fail(Code::kInvalidArgument, "{}: {}", path_, std::strerror(errno));
+    if (got == 0) break;  // the file has become shorter
+    done += static_cast<size_t>(got);
+  }
+  size_ = done;
+  return {};
 }
 
 std::shared_ptr<const MappedFile> MappedFile::FromBytes(std::string path,
@@ -44,17 +63,15 @@ std::shared_ptr<const MappedFile> MappedFile::FromBytes(std::string path,
   std::shared_ptr<MappedFile> file(new MappedFile);
   file->path_ = std::move(path);
   file->size_ = bytes.size();
-  auto* copy = new std::byte[bytes.size() + 1];
-  if (!bytes.empty()) std::memcpy(copy, bytes.data(), bytes.size());
-  file->data_ = copy;
+  // No larger than it has to be: so the sanitizers see a read beyond the end.
+  file->copy_ = {new std::byte[bytes.size() + 1], std::default_delete<std::byte[]>()};
+  if (!bytes.empty()) std::memcpy(file->copy_.get(), bytes.data(), bytes.size());
+  file->data_ = file->copy_.get();
   return file;
 }
 
 MappedFile::~MappedFile() {
-  if (mapped_)
-    ::munmap(const_cast<std::byte*>(data_), size_);
-  else
-    delete[] data_;
+  if (mapped_) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
 }  // namespace tern

@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <cstring>
 
 #include "backend/cpu/kernel_list.h"
 #include "backend/cpu/token_table.h"
 #include "backend/cpu/weights.h"
 #include "base/exp.h"
 #include "base/math.h"
+#include "platform/pages.h"
 #include "platform/thread_pool.h"
 
 namespace tern {
@@ -20,8 +19,6 @@ using cpu::CpuTernary;
 using cpu::FloatOps;
 using cpu::GemmArgs;
 using cpu::PackedMatrix;
-
-constexpr size_t kAlignment = 64;
 
 size_t Index(int64_t i) { return static_cast<size_t>(i); }
 
@@ -37,11 +34,10 @@ class CpuBackend final : public Backend {
   int threads() const override { return pool_.threads(); }
 
   Result<Buffer> Allocate(size_t bytes) override {
-    const size_t rounded = AlignUp(std::max<size_t>(bytes, 1), kAlignment);
-    void* data = rounded < bytes ? nullptr : std::aligned_alloc(kAlignment, rounded);
-    if (data == nullptr) return Fail(Code::kResourceExhausted, "cannot allocate {} bytes", bytes);
-    std::memset(data, 0, rounded);
-    return Buffer(data, bytes, [](void* p) { std::free(p); });
+    std::shared_ptr<std::byte> memory = AllocatePages(bytes);
+    if (!memory) return Fail(Code::kResourceExhausted, "cannot allocate {} bytes", bytes);
+    std::byte* data = memory.get();
+    return Buffer(data, bytes, [memory = std::move(memory)](void*) mutable { memory.reset(); });
   }
 
   Result<Buffer> Upload(std::span<const float> values) override {
@@ -51,7 +47,15 @@ class CpuBackend final : public Backend {
   }
 
   Result<std::unique_ptr<PackedTernary>> Pack(TernaryMatrix matrix) override {
-    TERN_ASSIGN_OR_RETURN(PackedMatrix packed, cpu::PackN16k4(matrix));
+    TERN_ASSIGN_OR_RETURN(PackedMatrix packed, cpu::PackN16k4(matrix, &pool_));
+    return std::make_unique<CpuTernary>(std::move(packed));
+  }
+
+  std::string_view packed_layout() const override { return cpu::kPackedLayout; }
+
+  Result<std::unique_ptr<PackedTernary>> Restore(const PackedBlob& blob) override {
+    TERN_ASSIGN_OR_RETURN(PackedMatrix packed,
+                          cpu::FromBlob(blob.rows, blob.cols, blob.group, blob.bytes, blob.owner));
     return std::make_unique<CpuTernary>(std::move(packed));
   }
 

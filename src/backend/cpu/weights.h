@@ -12,9 +12,8 @@ class CpuTernary final : public PackedTernary {
   int64_t rows() const override { return matrix.rows; }
   int64_t cols() const override { return matrix.cols; }
   int64_t group() const override { return matrix.group; }
-  size_t bytes() const override {
-    return matrix.codes.size() + matrix.scales.size() * sizeof(float);
-  }
+  size_t bytes() const override { return matrix.blob.size(); }
+  std::span<const std::byte> blob() const override { return matrix.blob; }
 
   const PackedMatrix matrix;
 };
