@@ -52,14 +52,16 @@ CpuFeatures Detect() {
   const bool avx2 = avx_state && Bit(basic.c, 28) && Bit(extended.b, 5);
   add(avx2, kCpuAvx2);
   add(avx2 && Bit(basic.c, 29), kCpuF16c);
+  add(avx2 && Bit(basic.c, 12), kCpuFma);
   add(avx2 && Bit(more.a, 4), kCpuAvxVnni);
   const bool avx512 = avx512_state && Bit(extended.b, 16) && Bit(extended.b, 17) &&
                       Bit(extended.b, 30) && Bit(extended.b, 31);
   add(avx512, kCpuAvx512);
   add(avx512 && Bit(extended.c, 11), kCpuAvx512Vnni);
   add(avx512 && Bit(extended.c, 1), kCpuAvx512Vbmi);
-  add(avx512 && tile_state && Bit(extended.d, 24) && Bit(extended.d, 25) && RequestTiles(),
-      kCpuAmxInt8);
+  const bool tiles = avx512 && tile_state && Bit(extended.d, 24) && RequestTiles();
+  add(tiles && Bit(extended.d, 25), kCpuAmxInt8);
+  add(tiles && Bit(extended.d, 22), kCpuAmxBf16);
   return features;
 }
 
@@ -97,6 +99,8 @@ std::string DescribeCpu(CpuFeatures features) {
                 {kCpuAvx512Vnni, "avx512vnni"},
                 {kCpuAvx512Vbmi, "avx512vbmi"},
                 {kCpuAmxInt8, "amxint8"},
+                {kCpuAmxBf16, "amxbf16"},
+                {kCpuFma, "fma"},
                 {kCpuNeon, "neon"},
                 {kCpuDotProd, "dotprod"},
                 {kCpuI8mm, "i8mm"}};

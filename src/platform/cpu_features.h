@@ -19,6 +19,8 @@ enum CpuFeature : uint32_t {
   kCpuDotProd = 1u << 7,
   kCpuI8mm = 1u << 8,
   kCpuF16c = 1u << 9,
+  kCpuAmxBf16 = 1u << 10,
+  kCpuFma = 1u << 11,
 };
 using CpuFeatures = uint32_t;
 

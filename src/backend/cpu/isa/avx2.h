@@ -18,9 +18,9 @@ struct Avx2 {
   // reach -32768 exactly and +32512, both of which int16 holds.
   static constexpr int64_t kFoldEvery = 16;
   static_assert(kFoldEvery * 4 * 2 * 2 * 128 <= 32768);
-  static constexpr int kFewRows = 1, kFewTiles = 2;
-  static constexpr int kManyRows =
-      4;  // 8 accumulators, 2 codes, 2 packed, the activation, two constants
+  // 8 accumulators, 2 codes, 2 packed, the activation, two constants.
+  static constexpr int kMostRows = 4;
+  static constexpr int Tiles(int rows) { return rows == 1 ? 2 : 1; }
 
   static Vec Load(const uint8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));

@@ -10,8 +10,7 @@ namespace {
 struct AvxVnni : Avx2 {
   static constexpr bool kFolds = false;
   static constexpr int64_t kFoldEvery = int64_t{1} << 40;
-  static constexpr int kFewRows = 2, kFewTiles = 2;
-  static constexpr int kManyRows = 4;
+  static constexpr int Tiles(int rows) { return rows <= 2 ? 2 : 1; }
 
   static Partial Mac(Partial sum, Vec code, Vec act) {
     return _mm256_dpbusd_avx_epi32(sum, code, act);

@@ -15,8 +15,8 @@ struct Neon {
   static constexpr int kBytes = 16, kVecs = 4;
   static constexpr bool kFolds = false;
   static constexpr int64_t kFoldEvery = int64_t{1} << 40;
-  static constexpr int kFewRows = 1, kFewTiles = 1;
-  static constexpr int kManyRows = 4;
+  static constexpr int kMostRows = 4;
+  static constexpr int Tiles(int) { return 1; }
 
   static Vec Load(const uint8_t* p) { return vreinterpretq_s8_u8(vld1q_u8(p)); }
   static Vec Plane(Vec packed, int p) {

@@ -7,8 +7,7 @@ namespace tern::cpu {
 namespace {
 
 struct NeonDotProd : Neon {
-  static constexpr int kFewRows = 2, kFewTiles = 2;
-  static constexpr int kManyRows = 4;
+  static constexpr int Tiles(int rows) { return rows <= 2 ? 2 : 1; }
 
   static Partial Mac(Partial sum, Vec code, Vec act) { return vdotq_s32(sum, code, act); }
 };

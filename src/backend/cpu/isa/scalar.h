@@ -14,8 +14,8 @@ struct Scalar {
   static constexpr int kBytes = 4, kVecs = 16;
   static constexpr bool kFolds = false;
   static constexpr int64_t kFoldEvery = int64_t{1} << 40;
-  static constexpr int kFewRows = 1, kFewTiles = 1;
-  static constexpr int kManyRows = 1;
+  static constexpr int kMostRows = 1;
+  static constexpr int Tiles(int) { return 1; }
 
   static Vec Load(const uint8_t* p) { return {{p[0], p[1], p[2], p[3]}}; }
   static Vec Plane(Vec packed, int p) {

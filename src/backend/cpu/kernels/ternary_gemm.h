@@ -8,53 +8,57 @@
 namespace tern::cpu {
 namespace {
 
-// Writes one group's sums of a block as floats: (kM, kTileRows) integers in `sums`, in the order of
-// the reference.
+constexpr int64_t kPackedBytes = 1 << 18;
+
+using Floats = float __attribute__((vector_size(64), aligned(4), may_alias));
+using Ints = int32_t __attribute__((vector_size(64), may_alias));
+static_assert(sizeof(Floats) == kTileRows * sizeof(float));
+
+// Adds one group's sums of a block, (kM, kTileRows) integers, as floats in the order of the
+// reference.
 template <int kM>
 inline void AddGroup(const GemmArgs& a, int64_t tile, int64_t m0, int64_t g,
-                     const int32_t (*sums)[kTileRows], float (*total)[kTileRows]) {
-  const float* scales = a.scales + (tile * a.groups + g) * kTileRows;
+                     const int32_t (*sums)[kTileRows], Floats* total) {
+  const auto scales =
+      *reinterpret_cast<const Floats*>(a.scales + (tile * a.groups + g) * kTileRows);
   for (int m = 0; m < kM; ++m) {
     const int64_t at = (m0 + m) * a.groups + g;
-    const float step = a.step[at];
-    const int32_t row_sum = a.sums[at];
-    for (int64_t n = 0; n < kTileRows; ++n) {
-      const float part = static_cast<float>(sums[m][n] - row_sum) * (scales[n] * step);
-      total[m][n] = g == 0 ? part : total[m][n] + part;
-    }
+    const Ints exact = *reinterpret_cast<const Ints*>(sums[m]) - a.sums[at];
+    const Floats part = __builtin_convertvector(exact, Floats) * (scales * a.step[at]);
+    total[m] = g == 0 ? part : total[m] + part;
   }
 }
 
 template <int kM>
-inline void StoreTile(const GemmArgs& a, int64_t tile, int64_t m0,
-                      const float (*total)[kTileRows]) {
+inline void StoreTile(const GemmArgs& a, int64_t tile, int64_t m0, const Floats* total) {
   const int64_t n0 = tile * kTileRows;
   const int64_t count = a.n - n0 < kTileRows ? a.n - n0 : kTileRows;
   for (int m = 0; m < kM; ++m) {
     float* y = a.y + (m0 + m) * a.y_stride + n0;
-    if (a.add)
-      for (int64_t n = 0; n < count; ++n) y[n] += total[m][n];
-    else
-      for (int64_t n = 0; n < count; ++n) y[n] = total[m][n];
+    if (count == kTileRows) {
+      auto* to = reinterpret_cast<Floats*>(y);
+      *to = a.add ? *to + total[m] : total[m];
+      continue;
+    }
+    for (int64_t n = 0; n < count; ++n) y[n] = a.add ? y[n] + total[m][n] : total[m][n];
   }
 }
 
-// kT tiles by kM rows of x, all inputs. Isa::Partial may overflow after Isa::kFoldEvery steps and
-// is folded before.
+// kT tiles by kM rows of x, all inputs; x is packed (PackRows). Isa::Partial may overflow after
+// Isa::kFoldEvery steps and is folded before.
 template <class Isa, int kT, int kM>
-inline void Block(const GemmArgs& a, int64_t tile, int64_t m0) {
+inline void Block(const GemmArgs& a, const int8_t* x, int64_t tile, int64_t m0) {
   const int64_t group_steps = a.steps / a.groups;
   const uint8_t* codes[kT];
   for (int t = 0; t < kT; ++t) codes[t] = a.codes + (tile + t) * a.steps * kStepBytes;
-  const int8_t* x[kM];
-  for (int m = 0; m < kM; ++m) x[m] = a.x + (m0 + m) * a.x_stride;
 
-  float total[kT][kM][kTileRows];
+  Floats total[kT][kM];
   for (int64_t g = 0; g < a.groups; ++g) {
     alignas(64) int32_t sums[kT][kM][kTileRows];
     if constexpr (Isa::kFolds) __builtin_memset(sums, 0, sizeof sums);
     const int64_t end = (g + 1) * group_steps;
-    for (int64_t s = g * group_steps; s < end;) {
+    int64_t s = g * group_steps;
+    do {
       const int64_t stop = end - s < Isa::kFoldEvery ? end : s + Isa::kFoldEvery;
       typename Isa::Partial part[kT][kM][Isa::kVecs];
 #pragma GCC unroll 16
@@ -79,7 +83,7 @@ inline void Block(const GemmArgs& a, int64_t tile, int64_t m0) {
             for (int v = 0; v < Isa::kVecs; ++v) code[t][v] = Isa::Plane(packed[t][v], p);
 #pragma GCC unroll 16
           for (int m = 0; m < kM; ++m) {
-            const typename Isa::Vec act = Isa::Broadcast(x[m] + s * kStepCols + 4 * p);
+            const typename Isa::Vec act = Isa::Broadcast(x + (s * kStepCols + 4 * p) * kM + 4 * m);
 #pragma GCC unroll 16
             for (int t = 0; t < kT; ++t)
 #pragma GCC unroll 4
@@ -95,30 +99,53 @@ inline void Block(const GemmArgs& a, int64_t tile, int64_t m0) {
 #pragma GCC unroll 4
           for (int v = 0; v < Isa::kVecs; ++v)
             Isa::Fold(part[t][m][v], sums[t][m] + v * (kTileRows / Isa::kVecs));
-    }
+    } while (s < end);
     for (int t = 0; t < kT; ++t) AddGroup<kM>(a, tile + t, m0, g, sums[t], total[t]);
   }
   for (int t = 0; t < kT; ++t) StoreTile<kM>(a, tile + t, m0, total[t]);
 }
 
-// Rows left over are done in blocks of half the size.
-template <class Isa, int kT, int kM>
-inline void RowsOfTile(const GemmArgs& a, int64_t tile, int64_t m0) {
-  for (; m0 + kM <= a.m; m0 += kM) Block<Isa, kT, kM>(a, tile, m0);
-  if constexpr (kM > 1) {
-    if (m0 < a.m) RowsOfTile<Isa, kT, kM / 2>(a, tile, m0);
-  }
+// Rows [m0, m0 + kM) of x so that the kernel reads one stream: the 4 inputs of each plane, row
+// after row.
+template <int kM>
+inline void PackRows(const GemmArgs& a, int64_t m0, int8_t* packed) {
+  for (int64_t k = 0; k < a.steps * kStepCols; k += 4)
+    for (int m = 0; m < kM; ++m, packed += 4)
+      __builtin_memcpy(packed, a.x + (m0 + m) * a.x_stride + k, 4);
 }
 
-// Few rows: several tiles at once hide the latency of the multiply-accumulate. Many rows: several
-// rows at once share the unpacking of a tile.
+template <class Isa, int kM>
+inline void RowsOfTiles(const GemmArgs& a, int64_t m0) {
+  const int8_t* x = a.x + m0 * a.x_stride;
+  if constexpr (kM > 1) {
+    auto* packed =
+        static_cast<int8_t*>(__builtin_alloca(static_cast<size_t>(kM * a.steps * kStepCols)));
+    PackRows<kM>(a, m0, packed);
+    x = packed;
+  }
+  constexpr int kT = Isa::Tiles(kM);
+  int64_t tile = a.tile_begin;
+  for (; tile + kT <= a.tile_end; tile += kT) Block<Isa, kT, kM>(a, x, tile, m0);
+  for (; tile < a.tile_end; ++tile) Block<Isa, 1, kM>(a, x, tile, m0);
+}
+
+// `rows` is in [1, kM]: there is a block for each number of rows.
+template <class Isa, int kM>
+[[gnu::noinline]] void AnyRowsOfTiles(const GemmArgs& a, int64_t m0, int64_t rows) {
+  if (rows == kM) return RowsOfTiles<Isa, kM>(a, m0);
+  if constexpr (kM > 1) AnyRowsOfTiles<Isa, kM - 1>(a, m0, rows);
+}
+
+// Rows in equal blocks; each reads all the codes once, and what it packs fits on a stack.
 template <class Isa>
 inline void TernaryGemm(const GemmArgs& a) {
-  int64_t tile = a.tile_begin;
-  if (a.m <= Isa::kFewRows)
-    for (; tile + Isa::kFewTiles <= a.tile_end; tile += Isa::kFewTiles)
-      RowsOfTile<Isa, Isa::kFewTiles, Isa::kFewRows>(a, tile, 0);
-  for (; tile < a.tile_end; ++tile) RowsOfTile<Isa, 1, Isa::kManyRows>(a, tile, 0);
+  const int64_t fits = kPackedBytes / (a.steps * kStepCols);
+  const int64_t most = fits < 1 ? 1 : fits < Isa::kMostRows ? fits : Isa::kMostRows;
+  const int64_t blocks = (a.m + most - 1) / most;
+  for (int64_t i = 0; i < blocks; ++i) {
+    const int64_t m0 = a.m * i / blocks;
+    AnyRowsOfTiles<Isa, Isa::kMostRows>(a, m0, a.m * (i + 1) / blocks - m0);
+  }
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ void GemmT2S8N16k4_Scalar(const GemmArgs& args);
 void GemmT2S8N16k4_Avx2(const GemmArgs& args);
 void GemmT2S8N16k4_AvxVnni(const GemmArgs& args);
 void GemmT2S8N16k4_Avx512Vnni(const GemmArgs& args);
+void GemmT2S8N16k4_Amx(const GemmArgs& args);
 void GemmT2S8N16k4_Neon(const GemmArgs& args);
 void GemmT2S8N16k4_NeonDotProd(const GemmArgs& args);
 

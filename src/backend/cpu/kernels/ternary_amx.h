@@ -1,0 +1,260 @@
+// Ternary matrices on AMX: sixteen planes of the packed layout are one tile of 16 outputs by 64
+// inputs, as TDPBSUD wants them, after each code has been widened to a byte. The widened panel is
+// shared by all rows of x. Include it only from targets/*.cc (see ternary_gemm.h). Tile numbers are
+// literals: GCC's intrinsics are macros that paste them.
+#pragma once
+
+#include <immintrin.h>
+
+#include "backend/cpu/kernel_contract.h"
+
+namespace tern::cpu {
+namespace {
+
+constexpr int64_t kTileBytes = 1024;                        // 16 rows of 64 bytes
+constexpr int64_t kBlockCols = kStepCols * kStepsPerPad;    // inputs of a tile
+constexpr int64_t kBlockBytes = kStepBytes * kStepsPerPad;  // packed
+constexpr int64_t kPairRows = 32;                           // two tiles of x
+constexpr int64_t kPairOutputs = 2 * kTileRows;             // two tiles of weights
+
+// Panels this long stay in the first-level cache (2 x 20 KiB of 48) while rows of x stream by.
+constexpr int64_t kPanelBlocks = 20;
+// Rows whose unfinished sums are kept at once (64 KiB), and bytes of x that are to stay in the
+// second-level cache (2 MiB).
+constexpr int64_t kMostRows = 512;
+constexpr int64_t kCachedInput = 5 << 18;
+
+struct alignas(64) TileConfig {
+  uint8_t palette = 1, start_row = 0;
+  uint8_t reserved[14] = {};
+  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+
+// Tiles 0..3: sums of (rows 0, outputs 0), (0, 1), (1, 0), (1, 1); 4, 5: rows of x; 6, 7: weights.
+// `rows` of x, at most 32.
+inline void ConfigureTiles(int64_t rows) {
+  TileConfig config;
+  const auto first = static_cast<uint8_t>(rows < 16 ? rows : 16);
+  const auto second = static_cast<uint8_t>(rows < 32 ? (rows > 16 ? rows - 16 : 16) : 16);
+  config.rows[0] = config.rows[1] = config.rows[4] = first;
+  config.rows[2] = config.rows[3] = config.rows[5] = second;
+  _tile_loadconfig(&config);
+}
+
+// One block of 16 outputs by 64 inputs, from 2 bits a code to 8.
+[[gnu::always_inline]] inline void WidenBlock(const uint8_t* codes, uint8_t* panel) {
+  const __m512i mask = _mm512_set1_epi8(3);
+#pragma GCC unroll 4
+  for (int64_t s = 0; s < kStepsPerPad; ++s) {
+    const __m512i packed = _mm512_loadu_si512(codes + s * kStepBytes);
+    uint8_t* to = panel + s * 4 * 64;
+    _mm512_store_si512(to, _mm512_and_si512(packed, mask));
+    _mm512_store_si512(to + 64, _mm512_and_si512(_mm512_srli_epi16(packed, 2), mask));
+    _mm512_store_si512(to + 128, _mm512_and_si512(_mm512_srli_epi16(packed, 4), mask));
+    _mm512_store_si512(to + 192, _mm512_and_si512(_mm512_srli_epi16(packed, 6), mask));
+  }
+}
+
+// Unfinished integer sums of 32 rows by 32 outputs, in the order of the tiles.
+struct alignas(64) PairSums {
+  int32_t at[4][16][kTileRows];
+};
+
+template <bool kTwoRowTiles, bool kTwoTiles>
+[[gnu::always_inline]] inline void ZeroSums() {
+  _tile_zero(0);
+  if constexpr (kTwoTiles) _tile_zero(1);
+  if constexpr (kTwoRowTiles) _tile_zero(2);
+  if constexpr (kTwoRowTiles && kTwoTiles) _tile_zero(3);
+}
+
+template <bool kTwoRowTiles, bool kTwoTiles>
+[[gnu::always_inline]] inline void LoadSums(const PairSums& sums) {
+  _tile_loadd(0, sums.at[0], 64);
+  if constexpr (kTwoTiles) _tile_loadd(1, sums.at[1], 64);
+  if constexpr (kTwoRowTiles) _tile_loadd(2, sums.at[2], 64);
+  if constexpr (kTwoRowTiles && kTwoTiles) _tile_loadd(3, sums.at[3], 64);
+}
+
+template <bool kTwoRowTiles, bool kTwoTiles>
+[[gnu::always_inline]] inline void StoreSums(PairSums& sums) {
+  _tile_stored(0, sums.at[0], 64);
+  if constexpr (kTwoTiles) _tile_stored(1, sums.at[1], 64);
+  if constexpr (kTwoRowTiles) _tile_stored(2, sums.at[2], 64);
+  if constexpr (kTwoRowTiles && kTwoTiles) _tile_stored(3, sums.at[3], 64);
+}
+
+// Adds one block of 64 inputs to the sums.
+template <bool kTwoRowTiles, bool kTwoTiles>
+[[gnu::always_inline]] inline void MultiplyBlock(const int8_t* x, int64_t x_stride,
+                                                 const uint8_t* panel0, const uint8_t* panel1) {
+  _tile_loadd(6, panel0, 64);
+  _tile_loadd(4, x, x_stride);
+  _tile_dpbsud(0, 4, 6);
+  if constexpr (kTwoTiles) {
+    _tile_loadd(7, panel1, 64);
+    _tile_dpbsud(1, 4, 7);
+  }
+  if constexpr (kTwoRowTiles) {
+    _tile_loadd(5, x + 16 * x_stride, x_stride);
+    _tile_dpbsud(2, 5, 6);
+    if constexpr (kTwoTiles) _tile_dpbsud(3, 5, 7);
+  }
+}
+
+// Sums of one group to floats: 16 outputs of one row.
+[[gnu::always_inline]] inline __m512 Scaled(const GemmArgs& a, const int32_t* sums, int64_t m,
+                                            int64_t g, __m512 scales) {
+  const int64_t at = m * a.groups + g;
+  const __m512i exact = _mm512_sub_epi32(_mm512_load_si512(sums), _mm512_set1_epi32(a.sums[at]));
+  return _mm512_mul_ps(_mm512_maskz_cvtepi32_ps(0xffff, exact),
+                       _mm512_mul_ps(scales, _mm512_set1_ps(a.step[at])));
+}
+
+inline void StoreOutputs(const GemmArgs& a, int64_t m, int64_t tile, __m512 total) {
+  const int64_t n0 = tile * kTileRows;
+  const int64_t count = a.n - n0;
+  const auto mask = static_cast<__mmask16>(count >= kTileRows ? 0xffff : (1 << count) - 1);
+  float* y = a.y + m * a.y_stride + n0;
+  if (a.add) total = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, y), total);
+  _mm512_mask_storeu_ps(y, mask, total);
+}
+
+// Floats of unfinished outputs when there are several groups: (rows, 2, 16).
+using PairTotals = float[2][kTileRows];
+
+// The group's sums of `rows` rows from m on are whole: scale them, and write them out after the
+// last group.
+template <bool kTwoTiles>
+inline void FinishGroup(const GemmArgs& a, const PairSums& sums, int64_t m0, int64_t rows,
+                        int64_t tile, int64_t g, PairTotals* totals) {
+  for (int t = 0; t < (kTwoTiles ? 2 : 1); ++t) {
+    const __m512 scales = _mm512_loadu_ps(a.scales + ((tile + t) * a.groups + g) * kTileRows);
+    for (int64_t r = 0; r < rows; ++r) {
+      __m512 total = Scaled(a, sums.at[r / 16 * 2 + t][r % 16], m0 + r, g, scales);
+      if (g > 0) total = _mm512_add_ps(_mm512_load_ps(totals[r][t]), total);
+      if (g + 1 == a.groups)
+        StoreOutputs(a, m0 + r, tile + t, total);
+      else
+        _mm512_store_ps(totals[r][t], total);
+    }
+  }
+}
+
+// At most 32 rows: the sums stay in the tile registers, and each block is widened just before use.
+template <bool kTwoRowTiles, bool kTwoTiles>
+inline void FewRows(const GemmArgs& a, int64_t tile) {
+  constexpr int64_t kSlots = 4;
+  alignas(64) uint8_t panel[kSlots][2][kTileBytes];
+  alignas(64) PairTotals totals[kPairRows];
+  PairSums sums;
+  const uint8_t* codes = a.codes + tile * a.steps * kStepBytes;
+  const int64_t blocks = a.steps / kStepsPerPad, group_blocks = blocks / a.groups;
+  for (int64_t g = 0; g < a.groups; ++g) {
+    ZeroSums<kTwoRowTiles, kTwoTiles>();
+    for (int64_t b = g * group_blocks; b < (g + 1) * group_blocks; ++b) {
+      auto& slot = panel[b % kSlots];
+      WidenBlock(codes + b * kBlockBytes, slot[0]);
+      if constexpr (kTwoTiles) WidenBlock(codes + (blocks + b) * kBlockBytes, slot[1]);
+      MultiplyBlock<kTwoRowTiles, kTwoTiles>(a.x + b * kBlockCols, a.x_stride, slot[0], slot[1]);
+    }
+    StoreSums<kTwoRowTiles, kTwoTiles>(sums);
+    FinishGroup<kTwoTiles>(a, sums, 0, a.m, tile, g, totals);
+  }
+}
+
+// Widened weights: both tiles of a pair.
+using Panel = uint8_t[2][kPanelBlocks * kTileBytes];
+
+// Adds one panel to the sums of a pair of row tiles. The first rows of a panel widen it on their
+// way: stores and tile multiplications overlap.
+template <bool kTwoRowTiles, bool kTwoTiles, bool kWiden>
+inline void PanelRows(const GemmArgs& a, const uint8_t* codes, int64_t blocks, const int8_t* x,
+                      bool first, Panel& panel, PairSums& sums) {
+  if (first)
+    ZeroSums<kTwoRowTiles, kTwoTiles>();
+  else
+    LoadSums<kTwoRowTiles, kTwoTiles>(sums);
+  const int64_t tile_bytes = a.steps * kStepBytes;
+  for (int64_t b = 0; b < blocks; ++b) {
+    uint8_t* panel0 = panel[0] + b * kTileBytes;
+    uint8_t* panel1 = panel[1] + b * kTileBytes;
+    if constexpr (kWiden) {
+      WidenBlock(codes + b * kBlockBytes, panel0);
+      if constexpr (kTwoTiles) WidenBlock(codes + tile_bytes + b * kBlockBytes, panel1);
+    }
+    MultiplyBlock<kTwoRowTiles, kTwoTiles>(x + b * kBlockCols, a.x_stride, panel0, panel1);
+  }
+  StoreSums<kTwoRowTiles, kTwoTiles>(sums);
+}
+
+// Rows [m_begin, m_end), at most kMostRows.
+template <bool kTwoTiles>
+inline void ManyRows(const GemmArgs& a, int64_t tile, int64_t m_begin, int64_t m_end) {
+  alignas(64) Panel panel;
+  PairSums sums[kMostRows / kPairRows];
+  alignas(64) PairTotals totals[kMostRows];
+  const uint8_t* tile_codes = a.codes + tile * a.steps * kStepBytes;
+  const int64_t group_blocks = a.steps / kStepsPerPad / a.groups;
+  for (int64_t g = 0; g < a.groups; ++g) {
+    const int64_t end = (g + 1) * group_blocks;
+    for (int64_t b = g * group_blocks; b < end; b += kPanelBlocks) {
+      const int64_t count = end - b < kPanelBlocks ? end - b : kPanelBlocks;
+      const bool first = b == g * group_blocks;
+      const uint8_t* codes = tile_codes + b * kBlockBytes;
+      for (int64_t m = m_begin; m < m_end; m += kPairRows) {
+        const int64_t rows = m_end - m < kPairRows ? m_end - m : kPairRows;
+        const int8_t* x = a.x + m * a.x_stride + b * kBlockCols;
+        PairSums& pair = sums[(m - m_begin) / kPairRows];
+        if (rows < kPairRows) ConfigureTiles(rows);
+        const auto add = rows > 16 ? (m == m_begin ? PanelRows<true, kTwoTiles, true>
+                                                   : PanelRows<true, kTwoTiles, false>)
+                                   : (m == m_begin ? PanelRows<false, kTwoTiles, true>
+                                                   : PanelRows<false, kTwoTiles, false>);
+        add(a, codes, count, x, first, panel, pair);
+        if (rows < kPairRows) ConfigureTiles(kPairRows);
+        if (b + count == end)
+          FinishGroup<kTwoTiles>(a, pair, m, rows, tile, g, totals + (m - m_begin));
+      }
+    }
+  }
+}
+
+inline void FewRowsOfTiles(const GemmArgs& a) {
+  ConfigureTiles(a.m);
+  int64_t tile = a.tile_begin;
+  if (a.m > 16) {
+    for (; tile + 2 <= a.tile_end; tile += 2) FewRows<true, true>(a, tile);
+    if (tile < a.tile_end) FewRows<true, false>(a, tile);
+  } else {
+    for (; tile + 2 <= a.tile_end; tile += 2) FewRows<false, true>(a, tile);
+    if (tile < a.tile_end) FewRows<false, false>(a, tile);
+  }
+}
+
+// Rows of x in equal parts that stay in the second-level cache while all tiles pass.
+inline void ManyRowsOfTiles(const GemmArgs& a) {
+  ConfigureTiles(kPairRows);
+  const int64_t cached = kCachedInput / a.x_stride / kPairRows * kPairRows;
+  const int64_t most = cached < kPairRows ? kPairRows : cached < kMostRows ? cached : kMostRows;
+  const int64_t parts = (a.m + most - 1) / most;
+  const int64_t rows = ((a.m + parts - 1) / parts + kPairRows - 1) / kPairRows * kPairRows;
+  for (int64_t m = 0; m < a.m; m += rows) {
+    const int64_t end = a.m - m < rows ? a.m : m + rows;
+    int64_t tile = a.tile_begin;
+    for (; tile + 2 <= a.tile_end; tile += 2) ManyRows<true>(a, tile, m, end);
+    if (tile < a.tile_end) ManyRows<false>(a, tile, m, end);
+  }
+}
+
+inline void TernaryGemmAmx(const GemmArgs& a) {
+  if (a.m <= kPairRows)
+    FewRowsOfTiles(a);
+  else
+    ManyRowsOfTiles(a);
+  _tile_release();
+}
+
+}  // namespace
+}  // namespace tern::cpu
