@@ -20,7 +20,8 @@ struct Avx2 {
   static_assert(kFoldEvery * 4 * 2 * 2 * 128 <= 32768);
   // 8 accumulators, 2 codes, 2 packed, the activation, two constants.
   static constexpr int kMostRows = 4;
-  static constexpr int Tiles(int rows) { return rows == 1 ? 2 : 1; }
+  static constexpr int Tiles(int) { return 1; }
+  static constexpr int Sets(int rows) { return rows == 1 ? 4 : 1; }
 
   static Vec Load(const uint8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
@@ -29,6 +30,9 @@ struct Avx2 {
     return _mm256_and_si256(p == 0 ? packed : _mm256_srli_epi16(packed, 2 * p),
                             _mm256_set1_epi8(3));
   }
+  static constexpr bool kPlanesInPlace = false;
+  static Vec PlaneInPlace(Vec packed, int p) { return Plane(packed, p); }
+  static Partial Descale(Partial sum, int) { return sum; }
   static Vec Broadcast(const int8_t* x) {
     int32_t four;
     __builtin_memcpy(&four, x, sizeof four);

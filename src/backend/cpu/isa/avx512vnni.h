@@ -15,10 +15,11 @@ struct Avx512Vnni {
   static constexpr int kBytes = 64, kVecs = 1;
   static constexpr bool kFolds = false;  // int32 lanes hold 2 * 128 * K for any K below 2^23
   static constexpr int64_t kFoldEvery = int64_t{1} << 40;
-  // 10 accumulators hide the latency. 2 tiles by 12 rows are 24, with 2 codes, 2 packed steps, the
+  // 10 sums hide the latency. 2 tiles by 12 rows are 24, with 2 codes, 2 packed steps, the
   // activation and the mask in the other registers; a broadcast serves 2 products, an unpacking 12.
   static constexpr int kMostRows = 12;
-  static constexpr int Tiles(int rows) { return rows <= 4 ? 4 : 2; }
+  static constexpr int Tiles(int rows) { return rows <= 2 ? 1 : 2; }
+  static constexpr int Sets(int rows) { return rows <= 2 ? 4 : rows <= 4 ? 2 : 1; }
 
   static Vec Load(const uint8_t* p) { return _mm512_loadu_si512(p); }
   static Vec Plane(Vec packed, int p) {
@@ -26,12 +27,22 @@ struct Avx512Vnni {
         p == 0 ? packed : _mm512_srli_epi16(packed, static_cast<unsigned>(2 * p)),
         _mm512_set1_epi8(3));
   }
+  // Plane p times 4^p, and sums of such products divided again, exactly: codes of up to 128 by
+  // activations of up to 128 overflow int32 after 2^17 products a lane.
+  static constexpr bool kPlanesInPlace = true;
+  static Vec PlaneInPlace(Vec packed, int p) {
+    return _mm512_and_si512(packed, _mm512_set1_epi8(static_cast<char>(3 << (2 * p))));
+  }
+  static Partial Descale(Partial sum, int p) {
+    return (__m512i)((__v16si)sum >> (2 * p));
+  }
   static Vec Broadcast(const int8_t* x) {
     int32_t four;
     __builtin_memcpy(&four, x, sizeof four);
     return _mm512_set1_epi32(four);
   }
   static Partial Clear() { return _mm512_setzero_si512(); }
+  static Partial Plus(Partial a, Partial b) { return _mm512_add_epi32(a, b); }
   static Partial Mac(Partial sum, Vec code, Vec act) { return _mm512_dpbusd_epi32(sum, code, act); }
   static void Fold(Partial part, int32_t* sums) { _mm512_store_si512(sums, part); }
 };

@@ -17,6 +17,7 @@ struct Neon {
   static constexpr int64_t kFoldEvery = int64_t{1} << 40;
   static constexpr int kMostRows = 4;
   static constexpr int Tiles(int) { return 1; }
+  static constexpr int Sets(int) { return 1; }
 
   static Vec Load(const uint8_t* p) { return vreinterpretq_s8_u8(vld1q_u8(p)); }
   static Vec Plane(Vec packed, int p) {
@@ -24,12 +25,16 @@ struct Neon {
         vshlq_u8(vreinterpretq_u8_s8(packed), vdupq_n_s8(static_cast<int8_t>(-2 * p)));
     return vreinterpretq_s8_u8(vandq_u8(shifted, vdupq_n_u8(3)));
   }
+  static constexpr bool kPlanesInPlace = false;
+  static Vec PlaneInPlace(Vec packed, int p) { return Plane(packed, p); }
+  static Partial Descale(Partial sum, int) { return sum; }
   static Vec Broadcast(const int8_t* x) {
     int32_t four;
     __builtin_memcpy(&four, x, sizeof four);
     return vreinterpretq_s8_s32(vdupq_n_s32(four));
   }
   static Partial Clear() { return vdupq_n_s32(0); }
+  static Partial Plus(Partial a, Partial b) { return vaddq_s32(a, b); }
   static Partial Mac(Partial sum, Vec code, Vec act) {
     // Pairs of inputs, then pairs of pairs: lane i of the result belongs to output i.
     const int16x8_t low = vmull_s8(vget_low_s8(code), vget_low_s8(act));

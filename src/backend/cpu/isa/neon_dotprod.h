@@ -7,7 +7,7 @@ namespace tern::cpu {
 namespace {
 
 struct NeonDotProd : Neon {
-  static constexpr int Tiles(int rows) { return rows <= 2 ? 2 : 1; }
+  static constexpr int Sets(int rows) { return rows <= 2 ? 2 : 1; }
 
   static Partial Mac(Partial sum, Vec code, Vec act) { return vdotq_s32(sum, code, act); }
 };

@@ -17,8 +17,12 @@ constexpr int64_t kBlockBytes = kStepBytes * kStepsPerPad;  // packed
 constexpr int64_t kPairRows = 32;                           // two tiles of x
 constexpr int64_t kPairOutputs = 2 * kTileRows;             // two tiles of weights
 
-// Panels this long stay in the first-level cache (2 x 20 KiB of 48) while rows of x stream by.
-constexpr int64_t kPanelBlocks = 20;
+// Longer inputs are cut into panels of weights of at most this many blocks, which stay in the
+// second-level cache while rows of x stream by.
+constexpr int64_t kPanelBlocks = 40;
+constexpr int64_t kWidenAhead = 2;
+// The hardware's prefetcher stops at the end of a page.
+constexpr int64_t kCodesAhead = 4096;
 // Rows whose unfinished sums are kept at once (64 KiB), and bytes of x that are to stay in the
 // second-level cache (2 MiB).
 constexpr int64_t kMostRows = 512;
@@ -85,22 +89,19 @@ template <bool kTwoRowTiles, bool kTwoTiles>
   if constexpr (kTwoRowTiles && kTwoTiles) _tile_stored(3, sums.at[3], 64);
 }
 
-// Adds one block of 64 inputs to the sums.
+// Adds one block of 64 inputs to the sums. All loads stand first: in between, they would wait for
+// the multiplications.
 template <bool kTwoRowTiles, bool kTwoTiles>
 [[gnu::always_inline]] inline void MultiplyBlock(const int8_t* x, int64_t x_stride,
                                                  const uint8_t* panel0, const uint8_t* panel1) {
   _tile_loadd(6, panel0, 64);
+  if constexpr (kTwoTiles) _tile_loadd(7, panel1, 64);
   _tile_loadd(4, x, x_stride);
+  if constexpr (kTwoRowTiles) _tile_loadd(5, x + 16 * x_stride, x_stride);
   _tile_dpbsud(0, 4, 6);
-  if constexpr (kTwoTiles) {
-    _tile_loadd(7, panel1, 64);
-    _tile_dpbsud(1, 4, 7);
-  }
-  if constexpr (kTwoRowTiles) {
-    _tile_loadd(5, x + 16 * x_stride, x_stride);
-    _tile_dpbsud(2, 5, 6);
-    if constexpr (kTwoTiles) _tile_dpbsud(3, 5, 7);
-  }
+  if constexpr (kTwoTiles) _tile_dpbsud(1, 4, 7);
+  if constexpr (kTwoRowTiles) _tile_dpbsud(2, 5, 6);
+  if constexpr (kTwoRowTiles && kTwoTiles) _tile_dpbsud(3, 5, 7);
 }
 
 // Sums of one group to floats: 16 outputs of one row.
@@ -142,7 +143,8 @@ inline void FinishGroup(const GemmArgs& a, const PairSums& sums, int64_t m0, int
   }
 }
 
-// At most 32 rows: the sums stay in the tile registers, and each block is widened just before use.
+// At most 32 rows: the sums stay in the tile registers. Blocks are widened two ahead of their use,
+// because a tile can't be loaded before its stores have reached the cache.
 template <bool kTwoRowTiles, bool kTwoTiles>
 inline void FewRows(const GemmArgs& a, int64_t tile) {
   constexpr int64_t kSlots = 4;
@@ -151,12 +153,22 @@ inline void FewRows(const GemmArgs& a, int64_t tile) {
   PairSums sums;
   const uint8_t* codes = a.codes + tile * a.steps * kStepBytes;
   const int64_t blocks = a.steps / kStepsPerPad, group_blocks = blocks / a.groups;
+  const auto widen = [&](int64_t b) {
+    if (b >= blocks) return;
+    const uint8_t* from = codes + b * kBlockBytes;
+    __builtin_prefetch(from + kCodesAhead);
+    WidenBlock(from, panel[b % kSlots][0]);
+    if constexpr (kTwoTiles) {
+      __builtin_prefetch(from + blocks * kBlockBytes + kCodesAhead);
+      WidenBlock(from + blocks * kBlockBytes, panel[b % kSlots][1]);
+    }
+  };
+  for (int64_t b = 0; b < kWidenAhead; ++b) widen(b);
   for (int64_t g = 0; g < a.groups; ++g) {
     ZeroSums<kTwoRowTiles, kTwoTiles>();
     for (int64_t b = g * group_blocks; b < (g + 1) * group_blocks; ++b) {
-      auto& slot = panel[b % kSlots];
-      WidenBlock(codes + b * kBlockBytes, slot[0]);
-      if constexpr (kTwoTiles) WidenBlock(codes + (blocks + b) * kBlockBytes, slot[1]);
+      widen(b + kWidenAhead);
+      const auto& slot = panel[b % kSlots];
       MultiplyBlock<kTwoRowTiles, kTwoTiles>(a.x + b * kBlockCols, a.x_stride, slot[0], slot[1]);
     }
     StoreSums<kTwoRowTiles, kTwoTiles>(sums);
@@ -168,25 +180,39 @@ inline void FewRows(const GemmArgs& a, int64_t tile) {
 using Panel = uint8_t[2][kPanelBlocks * kTileBytes];
 
 // Adds one panel to the sums of a pair of row tiles. The first rows of a panel widen it on their
-// way: stores and tile multiplications overlap.
+// way, two blocks ahead (see FewRows): stores and tile multiplications overlap.
 template <bool kTwoRowTiles, bool kTwoTiles, bool kWiden>
 inline void PanelRows(const GemmArgs& a, const uint8_t* codes, int64_t blocks, const int8_t* x,
                       bool first, Panel& panel, PairSums& sums) {
+  const int64_t tile_bytes = a.steps * kStepBytes;
+  const auto widen = [&](int64_t b) {
+    if (b >= blocks) return;
+    WidenBlock(codes + b * kBlockBytes, panel[0] + b * kTileBytes);
+    if constexpr (kTwoTiles)
+      WidenBlock(codes + tile_bytes + b * kBlockBytes, panel[1] + b * kTileBytes);
+  };
+  if constexpr (kWiden)
+    for (int64_t b = 0; b < kWidenAhead; ++b) widen(b);
   if (first)
     ZeroSums<kTwoRowTiles, kTwoTiles>();
   else
     LoadSums<kTwoRowTiles, kTwoTiles>(sums);
-  const int64_t tile_bytes = a.steps * kStepBytes;
   for (int64_t b = 0; b < blocks; ++b) {
-    uint8_t* panel0 = panel[0] + b * kTileBytes;
-    uint8_t* panel1 = panel[1] + b * kTileBytes;
-    if constexpr (kWiden) {
-      WidenBlock(codes + b * kBlockBytes, panel0);
-      if constexpr (kTwoTiles) WidenBlock(codes + tile_bytes + b * kBlockBytes, panel1);
-    }
-    MultiplyBlock<kTwoRowTiles, kTwoTiles>(x + b * kBlockCols, a.x_stride, panel0, panel1);
+    if constexpr (kWiden) widen(b + kWidenAhead);
+    MultiplyBlock<kTwoRowTiles, kTwoTiles>(x + b * kBlockCols, a.x_stride,
+                                           panel[0] + b * kTileBytes, panel[1] + b * kTileBytes);
   }
   StoreSums<kTwoRowTiles, kTwoTiles>(sums);
+}
+
+// The outputs of a pair of row tiles are written in lines of 64 bytes, far apart and not in the
+// cache: asked for before the multiplications, they arrive during them.
+inline void PrefetchOutputs(const GemmArgs& a, int64_t tile, int64_t m, int64_t rows) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* y = a.y + (m + r) * a.y_stride + tile * kTileRows;
+    __builtin_prefetch(y, 1);
+    __builtin_prefetch(y + kTileRows, 1);
+  }
 }
 
 // Rows [m_begin, m_end), at most kMostRows.
@@ -197,16 +223,20 @@ inline void ManyRows(const GemmArgs& a, int64_t tile, int64_t m_begin, int64_t m
   alignas(64) PairTotals totals[kMostRows];
   const uint8_t* tile_codes = a.codes + tile * a.steps * kStepBytes;
   const int64_t group_blocks = a.steps / kStepsPerPad / a.groups;
+  const int64_t panels = (group_blocks + kPanelBlocks - 1) / kPanelBlocks;
+  const int64_t panel_blocks = (group_blocks + panels - 1) / panels;
   for (int64_t g = 0; g < a.groups; ++g) {
     const int64_t end = (g + 1) * group_blocks;
-    for (int64_t b = g * group_blocks; b < end; b += kPanelBlocks) {
-      const int64_t count = end - b < kPanelBlocks ? end - b : kPanelBlocks;
+    for (int64_t b = g * group_blocks; b < end; b += panel_blocks) {
+      const int64_t count = end - b < panel_blocks ? end - b : panel_blocks;
       const bool first = b == g * group_blocks;
       const uint8_t* codes = tile_codes + b * kBlockBytes;
       for (int64_t m = m_begin; m < m_end; m += kPairRows) {
         const int64_t rows = m_end - m < kPairRows ? m_end - m : kPairRows;
         const int8_t* x = a.x + m * a.x_stride + b * kBlockCols;
         PairSums& pair = sums[(m - m_begin) / kPairRows];
+        const bool finished = b + count == end;
+        if (finished && g + 1 == a.groups) PrefetchOutputs(a, tile, m, rows);
         if (rows < kPairRows) ConfigureTiles(rows);
         const auto add = rows > 16 ? (m == m_begin ? PanelRows<true, kTwoTiles, true>
                                                    : PanelRows<true, kTwoTiles, false>)
@@ -214,8 +244,7 @@ inline void ManyRows(const GemmArgs& a, int64_t tile, int64_t m_begin, int64_t m
                                                    : PanelRows<false, kTwoTiles, false>);
         add(a, codes, count, x, first, panel, pair);
         if (rows < kPairRows) ConfigureTiles(kPairRows);
-        if (b + count == end)
-          FinishGroup<kTwoTiles>(a, pair, m, rows, tile, g, totals + (m - m_begin));
+        if (finished) FinishGroup<kTwoTiles>(a, pair, m, rows, tile, g, totals + (m - m_begin));
       }
     }
   }

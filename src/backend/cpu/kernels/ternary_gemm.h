@@ -9,6 +9,8 @@ namespace tern::cpu {
 namespace {
 
 constexpr int64_t kPackedBytes = 1 << 18;
+// The hardware's prefetcher stops at the end of a page.
+constexpr int64_t kPrefetchBytes = 4096;
 
 using Floats = float __attribute__((vector_size(64), aligned(4), may_alias));
 using Ints = int32_t __attribute__((vector_size(64), may_alias));
@@ -44,10 +46,14 @@ inline void StoreTile(const GemmArgs& a, int64_t tile, int64_t m0, const Floats*
   }
 }
 
-// kT tiles by kM rows of x, all inputs; x is packed (PackRows). Isa::Partial may overflow after
-// Isa::kFoldEvery steps and is folded before.
-template <class Isa, int kT, int kM>
+// kT tiles by kM rows of x, all inputs; x is packed (PackRows). The planes of a step have kS sets
+// of sums, so that few rows have enough independent sums without reading several tiles at once: one
+// tile is one stream of memory. Isa::Partial may overflow after Isa::kFoldEvery steps and is folded
+// before.
+template <class Isa, int kT, int kM, int kS>
 inline void Block(const GemmArgs& a, const int8_t* x, int64_t tile, int64_t m0) {
+  // A plane with sums of its own may stay where it is in the byte: its sums are then 4^p too large.
+  constexpr bool kInPlace = Isa::kPlanesInPlace && kS == 4;
   const int64_t group_steps = a.steps / a.groups;
   const uint8_t* codes[kT];
   for (int t = 0; t < kT; ++t) codes[t] = a.codes + (tile + t) * a.steps * kStepBytes;
@@ -60,27 +66,33 @@ inline void Block(const GemmArgs& a, const int8_t* x, int64_t tile, int64_t m0) 
     int64_t s = g * group_steps;
     do {
       const int64_t stop = end - s < Isa::kFoldEvery ? end : s + Isa::kFoldEvery;
-      typename Isa::Partial part[kT][kM][Isa::kVecs];
-#pragma GCC unroll 16
-      for (int t = 0; t < kT; ++t)
-#pragma GCC unroll 16
-        for (int m = 0; m < kM; ++m)
+      typename Isa::Partial part[kS][kT][kM][Isa::kVecs];
 #pragma GCC unroll 4
-          for (int v = 0; v < Isa::kVecs; ++v) part[t][m][v] = Isa::Clear();
+      for (int i = 0; i < kS; ++i)
+#pragma GCC unroll 16
+        for (int t = 0; t < kT; ++t)
+#pragma GCC unroll 16
+          for (int m = 0; m < kM; ++m)
+#pragma GCC unroll 4
+            for (int v = 0; v < Isa::kVecs; ++v) part[i][t][m][v] = Isa::Clear();
       for (; s < stop; ++s) {
         typename Isa::Vec packed[kT][Isa::kVecs];
 #pragma GCC unroll 16
-        for (int t = 0; t < kT; ++t)
+        for (int t = 0; t < kT; ++t) {
+          __builtin_prefetch(codes[t] + s * kStepBytes + kPrefetchBytes);
 #pragma GCC unroll 4
           for (int v = 0; v < Isa::kVecs; ++v)
             packed[t][v] = Isa::Load(codes[t] + s * kStepBytes + v * Isa::kBytes);
+        }
 #pragma GCC unroll 4
         for (int p = 0; p < 4; ++p) {
           typename Isa::Vec code[kT][Isa::kVecs];
 #pragma GCC unroll 16
           for (int t = 0; t < kT; ++t)
 #pragma GCC unroll 4
-            for (int v = 0; v < Isa::kVecs; ++v) code[t][v] = Isa::Plane(packed[t][v], p);
+            for (int v = 0; v < Isa::kVecs; ++v)
+              code[t][v] =
+                  kInPlace ? Isa::PlaneInPlace(packed[t][v], p) : Isa::Plane(packed[t][v], p);
 #pragma GCC unroll 16
           for (int m = 0; m < kM; ++m) {
             const typename Isa::Vec act = Isa::Broadcast(x + (s * kStepCols + 4 * p) * kM + 4 * m);
@@ -88,7 +100,7 @@ inline void Block(const GemmArgs& a, const int8_t* x, int64_t tile, int64_t m0) 
             for (int t = 0; t < kT; ++t)
 #pragma GCC unroll 4
               for (int v = 0; v < Isa::kVecs; ++v)
-                part[t][m][v] = Isa::Mac(part[t][m][v], code[t][v], act);
+                part[p % kS][t][m][v] = Isa::Mac(part[p % kS][t][m][v], code[t][v], act);
           }
         }
       }
@@ -97,8 +109,20 @@ inline void Block(const GemmArgs& a, const int8_t* x, int64_t tile, int64_t m0) 
 #pragma GCC unroll 16
         for (int m = 0; m < kM; ++m)
 #pragma GCC unroll 4
-          for (int v = 0; v < Isa::kVecs; ++v)
-            Isa::Fold(part[t][m][v], sums[t][m] + v * (kTileRows / Isa::kVecs));
+          for (int v = 0; v < Isa::kVecs; ++v) {
+            int32_t* to = sums[t][m] + v * (kTileRows / Isa::kVecs);
+            if constexpr (Isa::kFolds) {
+#pragma GCC unroll 4
+              for (int i = 0; i < kS; ++i) Isa::Fold(part[i][t][m][v], to);
+            } else {
+              typename Isa::Partial sum = part[0][t][m][v];
+#pragma GCC unroll 4
+              for (int i = 1; i < kS; ++i)
+                sum =
+                    Isa::Plus(sum, kInPlace ? Isa::Descale(part[i][t][m][v], i) : part[i][t][m][v]);
+              Isa::Fold(sum, to);
+            }
+          }
     } while (s < end);
     for (int t = 0; t < kT; ++t) AddGroup<kM>(a, tile + t, m0, g, sums[t], total[t]);
   }
@@ -125,8 +149,8 @@ inline void RowsOfTiles(const GemmArgs& a, int64_t m0) {
   }
   constexpr int kT = Isa::Tiles(kM);
   int64_t tile = a.tile_begin;
-  for (; tile + kT <= a.tile_end; tile += kT) Block<Isa, kT, kM>(a, x, tile, m0);
-  for (; tile < a.tile_end; ++tile) Block<Isa, 1, kM>(a, x, tile, m0);
+  for (; tile + kT <= a.tile_end; tile += kT) Block<Isa, kT, kM, Isa::Sets(kM)>(a, x, tile, m0);
+  for (; tile < a.tile_end; ++tile) Block<Isa, 1, kM, Isa::Sets(kM)>(a, x, tile, m0);
 }
 
 // `rows` is in [1, kM]: there is a block for each number of rows.

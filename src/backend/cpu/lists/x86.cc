@@ -7,7 +7,7 @@ namespace {
 constexpr CpuFeatures kAvx512Both = kCpuAvx2 | kCpuAvx512 | kCpuAvx512Vnni;
 
 // From how many rows on tiles win over VPDPBUSD: docs/performance.md.
-constexpr int64_t kAmxRows = 5;
+constexpr int64_t kAmxRows = 4;
 
 constexpr TernaryKernel kKernels[] = {
     {"gemm_t2_s8_n16k4_amx", "amx", kAvx512Both | kCpuAmxInt8, kAmxRows, GemmT2S8N16k4_Amx},
