@@ -90,11 +90,13 @@ MemoryReport EstimateMemory(const ModelConfig& config, const std::vector<TypeRep
   memory.context = context > 0 ? context : std::min(config.context, kDefaultContext);
   for (const TypeReport& type : types)
     memory.weights += type.ternary ? type.values / 4 : type.bytes;
-  memory.kv_cache = KvShape{.layers = config.layers,
-                            .slots = 1,
-                            .capacity = memory.context,
-                            .kv_cols = config.heads.kv_cols()}
-                        .bytes();
+  memory.kv_cache =
+      KvShape{.layers = config.layers,
+              .slots = 1,
+              .capacity = memory.context,
+              .kv_cols = config.heads.kv_cols(),
+              .type = config.trained_with == ActivationType::kFloat ? KvType::kF32 : KvType::kF16}
+          .bytes();
   return memory;
 }
 

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <variant>
 
+#include "backend/kv_layout.h"
 #include "base/result.h"
 #include "base/types.h"
 #include "tensor/buffer.h"
@@ -81,6 +82,12 @@ struct LinearInput {
 /// Columns of linear inputs are padded to a multiple of this, so that kernels need no tail.
 inline constexpr int64_t kInputPadding = 64;
 
+/// A good LinearInput::stride: an odd number of cache lines, so that a column's lines of several
+/// rows fall into different sets of the cache.
+inline constexpr int64_t InputStride(int64_t cols) {
+  return (cols + kInputPadding - 1) / kInputPadding * kInputPadding | kInputPadding;
+}
+
 /// Where each row of a step stands: row r is the token at positions[r] of the sequence in cache
 /// slot slots[r].
 struct StepInfo {
@@ -88,11 +95,18 @@ struct StepInfo {
   std::span<const int32_t> slots;      // (rows)
 };
 
-/// Keys and values of one layer: (slots, capacity, kv_heads * head_dim) float32 each.
+/// Keys and values of one layer. kF32: (slots, capacity, kv_heads * head_dim) each; else (slots,
+/// kv_heads) pieces of capacity * head_dim elements as kv_layout.h has them.
 struct KvLayer {
-  float* k = nullptr;
-  float* v = nullptr;
-  int64_t capacity = 0;  // positions a slot can hold
+  KvType type = KvType::kF32;
+  void* k = nullptr;
+  void* v = nullptr;
+  int64_t capacity = 0;  // positions a slot can hold; 16 bits: a multiple of kKvPositions
+
+  float* k32() const { return static_cast<float*>(k); }
+  float* v32() const { return static_cast<float*>(v); }
+  uint16_t* k16() const { return static_cast<uint16_t*>(k); }
+  uint16_t* v16() const { return static_cast<uint16_t*>(v); }
 };
 
 struct HeadShape {
@@ -155,6 +169,10 @@ class Backend {
   /// Causal attention of each row over positions 0..own of its slot. q, out: (rows, q_cols).
   virtual void Attention(FloatView q, const HeadShape& shape, const StepInfo& step,
                          const KvLayer& kv, FloatView out) noexcept = 0;
+  /// out = gate_function(gate) * up, with gate and up the halves of x w^T; `scratch` (rows, w.rows)
+  /// may be written.
+  virtual void LinearGated(const LinearInput& x, const PackedTernary& w, GateFunction function,
+                           FloatView scratch, FloatView out) noexcept = 0;
   /// out = gate_function(gate) * up, with gate_up (rows, 2 * out.cols) holding gate, then up.
   virtual void GatedActivation(FloatView gate_up, GateFunction function,
                                FloatView out) noexcept = 0;

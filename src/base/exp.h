@@ -29,7 +29,8 @@ template <class V, class I>
   p = p * r + 1.0f;
   const V power = __builtin_bit_cast(
       V, static_cast<I>(__builtin_bit_cast(I, p) + (__builtin_bit_cast(I, shifted) << 23)));
-  return x < kLowest ? zero : power;
+  // The bits of a NaN plus those of the power may be a number.
+  return x < kLowest ? zero : (x == x ? power : x);
 }
 
 /// The same for one float.

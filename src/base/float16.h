@@ -37,6 +37,13 @@ inline uint16_t FloatToHalf(float f) {
   return static_cast<uint16_t>(sign | ((magnitude - 0x38000000u + 0xfffu + odd) >> 13));
 }
 
+/// For a cache: the largest finite half instead of infinity, 0 for NaN, so that a masked position
+/// can't poison the others.
+inline uint16_t RoundHalf(float f) {
+  if (f != f) return 0;
+  return FloatToHalf(f > 65504.0f ? 65504.0f : (f < -65504.0f ? -65504.0f : f));
+}
+
 /// Exact.
 inline float Bf16ToFloat(uint16_t h) {
   return std::bit_cast<float>(static_cast<uint32_t>(h) << 16);

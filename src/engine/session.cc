@@ -9,6 +9,11 @@ namespace {
 // 100,000 rows.
 constexpr int64_t kPaddingShare = 16;
 
+// Float activations ask for the specification without rounding.
+KvType DefaultKv(ActivationType activations) {
+  return activations == ActivationType::kFloat ? KvType::kF32 : KvType::kF16;
+}
+
 }  // namespace
 
 Status CheckVocabulary(const std::string& path, size_t tokens, int64_t rows) {
@@ -38,12 +43,14 @@ Result<std::unique_ptr<Session>> Session::Open(std::unique_ptr<Backend> backend,
   session->activations_ = options.activations.value_or(config.trained_with);
   const int64_t context =
       options.context > 0 ? options.context : std::min(config.context, kDefaultContext);
-  TERN_ASSIGN_OR_RETURN(session->decoder_,
-                        Decoder::Create(session->model_, *session->backend_,
-                                        {.max_rows = std::min(options.max_rows, context),
-                                         .max_logit_rows = options.logit_rows,
-                                         .max_positions = context,
-                                         .activations = session->activations_}));
+  TERN_ASSIGN_OR_RETURN(
+      session->decoder_,
+      Decoder::Create(session->model_, *session->backend_,
+                      {.max_rows = std::min(options.max_rows, context),
+                       .max_logit_rows = options.logit_rows,
+                       .max_positions = context,
+                       .activations = session->activations_,
+                       .kv = options.kv.value_or(DefaultKv(session->activations_))}));
   TERN_ASSIGN_OR_RETURN(session->cache_, session->decoder_->CreateCache(1, context));
   return session;
 }

@@ -11,10 +11,6 @@ size_t FloatBytes(int64_t rows, int64_t cols) {
   return static_cast<size_t>(rows * cols) * sizeof(float);
 }
 
-int64_t PaddedCols(int64_t cols) {
-  return static_cast<int64_t>(AlignUp(static_cast<uint64_t>(cols), kInputPadding));
-}
-
 // Groups of the widest input at the finest group of any layer.
 int64_t FinestGroup(const Model& model) {
   int64_t finest = model.config.ffn;
@@ -39,7 +35,7 @@ Result<std::unique_ptr<Decoder>> Decoder::Create(const Model& model, Backend& ba
 
 Status Decoder::AllocateBuffers() {
   const int64_t rows = options_.max_rows, logit_rows = std::min(options_.max_logit_rows, rows);
-  const int64_t widest = PaddedCols(std::max({cfg_.dim, cfg_.heads.q_cols(), cfg_.ffn}));
+  const int64_t widest = InputStride(std::max({cfg_.dim, cfg_.heads.q_cols(), cfg_.ffn}));
   const int64_t groups = widest / FinestGroup(model_) + 1;
   const struct {
     Buffer* buffer;
@@ -65,7 +61,7 @@ Status Decoder::AllocateBuffers() {
 }
 
 Result<KvCache> Decoder::CreateCache(int64_t slots, int64_t capacity) {
-  return KvCache::Create(be_, {cfg_.layers, slots, capacity, cfg_.heads.kv_cols()});
+  return KvCache::Create(be_, {cfg_.layers, slots, capacity, cfg_.heads.kv_cols(), options_.kv});
 }
 
 FloatView Decoder::Rows(const Buffer& buffer, int64_t rows, int64_t cols) const {
@@ -77,7 +73,7 @@ LinearInput Decoder::Input(const PackedTernary& w, int64_t rows) const {
           .rows = rows,
           .cols = w.cols(),
           .group = w.group(),
-          .stride = PaddedCols(w.cols()),
+          .stride = InputStride(w.cols()),
           .q = in_q_.as<int8_t>(),
           .step = in_step_.as<float>(),
           .sums = in_sums_.as<int32_t>(),
@@ -157,8 +153,7 @@ void Decoder::Layer(const LayerWeights& w, const StepInfo& step, const KvLayer& 
 
   const LinearInput ffn_in = Input(*w.gate_up, rows);
   be_.NormQuantize(x, w.ffn_norm.as<float>(), cfg_.eps, ffn_in);
-  be_.Linear(ffn_in, *w.gate_up, gate_up, Epilogue::kStore);
-  be_.GatedActivation(gate_up, cfg_.gate, h);
+  be_.LinearGated(ffn_in, *w.gate_up, cfg_.gate, gate_up, h);
 
   const LinearInput down_in = Input(*w.down, rows);
   be_.NormQuantize(h, w.ffn_sub_norm.as<float>(), cfg_.eps, down_in);

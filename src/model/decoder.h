@@ -14,6 +14,7 @@ struct DecoderOptions {
   int64_t max_logit_rows = 512;  // rows that may ask for logits
   int64_t max_positions = 0;     // 0: the model's context
   ActivationType activations = ActivationType::kInt8;
+  KvType kv = KvType::kF16;
 };
 
 class Decoder final : public Executor {

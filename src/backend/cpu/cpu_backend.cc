@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backend/cpu/attention.h"
 #include "backend/cpu/kernel_list.h"
 #include "backend/cpu/token_table.h"
 #include "backend/cpu/weights.h"
-#include "base/exp.h"
 #include "base/math.h"
 #include "platform/pages.h"
 #include "platform/thread_pool.h"
@@ -17,6 +17,7 @@ namespace {
 using cpu::CpuTable;
 using cpu::CpuTernary;
 using cpu::FloatOps;
+using cpu::GateKind;
 using cpu::GemmArgs;
 using cpu::PackedMatrix;
 
@@ -88,29 +89,13 @@ class CpuBackend final : public Backend {
               Epilogue epilogue) noexcept override {
     const PackedMatrix& matrix = static_cast<const CpuTernary&>(w).matrix;
     if (x.type == ActivationType::kFloat) return LinearFloat(x, matrix, y, epilogue);
-    const cpu::Choice choice = cpu::SelectKernel(x.rows, features_, forced_isa_);
-    pool_.ParallelFor(Index(matrix.tiles()), 1, [&](size_t begin, size_t end) {
-      choice.kernel->run({.codes = matrix.codes.data(),
-                          .scales = matrix.scales.data(),
-                          .x = x.q,
-                          .step = x.step,
-                          .sums = x.sums,
-                          .y = y.data,
-                          .x_stride = x.stride,
-                          .y_stride = y.stride,
-                          .m = x.rows,
-                          .n = matrix.rows,
-                          .steps = matrix.steps,
-                          .groups = matrix.groups,
-                          .tile_begin = static_cast<int64_t>(begin),
-                          .tile_end = static_cast<int64_t>(end),
-                          .add = epilogue == Epilogue::kAdd});
-    });
+    GemmArgs args = Arguments(x, matrix, y);
+    args.add = epilogue == Epilogue::kAdd;
+    RunTiles(args, matrix.tiles());
   }
 
   void RopeStoreKv(FloatView qkv, const HeadShape& shape, const RopeOptions& rope,
                    const StepInfo& step, const KvLayer& kv) noexcept override {
-    const size_t kv_cols = Index(shape.kv_cols());
     pool_.ParallelFor(Index(qkv.rows), 1, [&](size_t begin, size_t end) {
       for (size_t r = begin; r < end; ++r) {
         float* row = qkv.Row(static_cast<int64_t>(r));
@@ -120,54 +105,31 @@ class CpuBackend final : public Backend {
           float* head = row + h * shape.head_dim;
           const float* gain = h < shape.heads ? rope.q_norm : rope.k_norm;
           if (gain) ops_.rms_norm(head, gain, rope.eps, shape.head_dim, head);
-          TurnHead(head, rope.style, rope.dims, cos_sin);
+          ops_.turn_head(head, rope.style == RopeStyle::kInterleaved, rope.dims, cos_sin);
         }
-        const size_t at = Index(step.slots[r] * kv.capacity + position) * kv_cols;
-        const float* k = row + shape.q_cols();
-        std::copy(k, k + kv_cols, kv.k + at);
-        std::copy(k + kv_cols, k + 2 * kv_cols, kv.v + at);
+        attention_.Store(row + shape.q_cols(), shape, step.slots[r], position, kv);
       }
     });
   }
 
   void Attention(FloatView q, const HeadShape& shape, const StepInfo& step, const KvLayer& kv,
                  FloatView out) noexcept override {
-    // A task is the query heads of one row that share a kv head, over one block of positions:
-    // parallel over blocks as well, so that one row with a long past keeps every thread busy.
-    const int64_t share = shape.heads / shape.kv_heads;
-    const int64_t longest = *std::max_element(step.positions.begin(), step.positions.end()) + 1;
-    const int64_t blocks = (longest + kAttentionBlock - 1) / kAttentionBlock;
-    const int64_t part_floats = share * (shape.head_dim + 2);
-    const int64_t tasks = q.rows * shape.kv_heads * blocks;
-    parts_.resize(std::max(parts_.size(), Index(tasks * part_floats)));
-    const float scale = 1.0f / std::sqrt(static_cast<float>(shape.head_dim));
-    pool_.ParallelFor(Index(tasks), 1, [&](size_t first, size_t last) {
-      for (auto i = static_cast<int64_t>(first); i < static_cast<int64_t>(last); ++i) {
-        const int64_t b = i % blocks, h = i / blocks % shape.kv_heads,
-                      r = i / blocks / shape.kv_heads;
-        const int64_t begin = b * kAttentionBlock;
-        const int64_t end =
-            std::min<int64_t>(begin + kAttentionBlock, step.positions[Index(r)] + 1);
-        if (begin >= end) continue;
-        const int64_t base =
-            step.slots[Index(r)] * kv.capacity * shape.kv_cols() + h * shape.head_dim;
-        float* part = parts_.data() + i * part_floats;
-        ops_.attend({q.Row(r) + h * share * shape.head_dim, share, shape.head_dim, kv.k + base,
-                     kv.v + base, shape.kv_cols(), begin, end, scale, part, part + share,
-                     part + 2 * share});
-      }
-    });
-    pool_.ParallelFor(Index(q.rows), 1, [&](size_t first, size_t last) {
-      for (auto r = static_cast<int64_t>(first); r < static_cast<int64_t>(last); ++r) {
-        const int64_t used = step.positions[Index(r)] / kAttentionBlock + 1;
-        for (int64_t h = 0; h < shape.heads; ++h) {
-          const float* part =
-              parts_.data() + ((r * shape.kv_heads + h / share) * blocks) * part_floats;
-          JoinBlocks(part, part_floats, used, share, h % share, shape.head_dim,
-                     out.Row(r) + h * shape.head_dim);
-        }
-      }
-    });
+    attention_.Run(q, shape, step, kv, out);
+  }
+
+  void LinearGated(const LinearInput& x, const PackedTernary& w, GateFunction function,
+                   FloatView scratch, FloatView out) noexcept override {
+    const PackedMatrix& matrix = static_cast<const CpuTernary&>(w).matrix;
+    if (x.type == ActivationType::kFloat || out.cols % cpu::kTileRows != 0) {
+      Linear(x, w, scratch, Epilogue::kStore);
+      GatedActivation(scratch, function, out);
+      return;
+    }
+    GemmArgs args = Arguments(x, matrix, out);
+    args.n = out.cols;
+    args.gate = function == GateFunction::kSilu ? GateKind::kSilu : GateKind::kReluSquared;
+    args.apart = out.cols / cpu::kTileRows;
+    RunTiles(args, args.apart);
   }
 
   void GatedActivation(FloatView gate_up, GateFunction function, FloatView out) noexcept override {
@@ -230,43 +192,40 @@ class CpuBackend final : public Backend {
     });
   }
 
-  static void TurnHead(float* head, RopeStyle style, int64_t dims, const float* cos_sin) {
-    const int64_t half = dims / 2;
-    const int64_t apart = style == RopeStyle::kNeox ? half : 1,
-                  step = style == RopeStyle::kNeox ? 1 : 2;
-    for (int64_t i = 0; i < half; ++i) {
-      float& a = head[i * step];
-      float& b = head[i * step + apart];
-      const float x = a, y = b, c = cos_sin[i], s = cos_sin[half + i];
-      a = x * c - y * s;
-      b = y * c + x * s;
-    }
+  static GemmArgs Arguments(const LinearInput& x, const PackedMatrix& matrix, FloatView y) {
+    return {.codes = matrix.codes.data(),
+            .scales = matrix.scales.data(),
+            .x = x.q,
+            .step = x.step,
+            .sums = x.sums,
+            .y = y.data,
+            .x_stride = x.stride,
+            .y_stride = y.stride,
+            .m = x.rows,
+            .n = matrix.rows,
+            .steps = matrix.steps,
+            .groups = matrix.groups,
+            .tile_begin = 0,
+            .tile_end = 0,
+            .add = false};
   }
 
-  // Blocks of one head joined in increasing order: a part holds (share) largest, (share) sums,
-  // (share, head_dim) out.
-  static void JoinBlocks(const float* parts, int64_t part_floats, int64_t blocks, int64_t share,
-                         int64_t head, int64_t head_dim, float* out) {
-    float largest = parts[head];
-    for (int64_t b = 1; b < blocks; ++b) largest = std::max(largest, parts[b * part_floats + head]);
-    float sum = 0;
-    std::fill(out, out + head_dim, 0.0f);
-    for (int64_t b = 0; b < blocks; ++b) {
-      const float* part = parts + b * part_floats;
-      const float factor = Exp(part[head] - largest);
-      sum += factor * part[share + head];
-      const float* block_out = part + 2 * share + head * head_dim;
-      for (int64_t d = 0; d < head_dim; ++d) out[d] += factor * block_out[d];
-    }
-    const float inverse = 1.0f / sum;
-    for (int64_t d = 0; d < head_dim; ++d) out[d] *= inverse;
+  // Pairs of tiles, which the kernels like to take together, over the threads.
+  void RunTiles(const GemmArgs& args, int64_t tiles) {
+    const cpu::Choice choice = cpu::SelectKernel(args.m, features_, forced_isa_);
+    pool_.ParallelFor(Index(tiles), 2, [&](size_t begin, size_t end) {
+      GemmArgs part = args;
+      part.tile_begin = static_cast<int64_t>(begin);
+      part.tile_end = static_cast<int64_t>(end);
+      choice.kernel->run(part);
+    });
   }
 
   ThreadPool pool_;
   const CpuFeatures features_;
   const std::string forced_isa_;
   const FloatOps& ops_;
-  std::vector<float> parts_;  // attention's blocks on their way to being joined
+  cpu::Attention attention_{ops_, pool_};
 };
 
 }  // namespace

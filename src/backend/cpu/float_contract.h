@@ -25,7 +25,37 @@ struct AttendArgs {
   float* out;      // (heads, head_dim): sum of e^(score - largest) v
 };
 
+/// Up to 16 queries against one kv head of a 16-bit cache (backend/kv_layout.h), over the block of
+/// positions that begins at `begin`.
+struct Attend16Args {
+  bool bf16;       // the cache is bfloat16, not halves
+  const float* q;  // (rows, head_dim), rounded to bfloat16 for a bfloat16 cache
+  int64_t rows;
+  int64_t head_dim;
+  const uint16_t* k;  // of the slot and kv head, from position 0 on
+  const uint16_t* v;
+  int64_t begin;          // a multiple of kMaxBlock
+  const int32_t* counts;  // (rows): positions of the block that the query sees, 0..kMaxBlock
+  float scale;
+  float* largest;  // (rows): the largest score; -infinity for none
+  float* sum;      // (rows): sum of the weights e^(score - largest)
+  float* out;      // (rows, head_dim): sum of weight * v
+};
+
+/// The blocks of one query: numbers of block b at b * stride.
+struct JoinArgs {
+  const float* largest;
+  const float* sum;
+  const float* parts;  // (head_dim)
+  int64_t stride;
+  int64_t blocks;
+  int64_t head_dim;
+  float* out;
+};
+
 enum class RowType : uint8_t { kF32, kF16, kBF16 };
+
+inline constexpr int64_t kMaxBlock = 256;  // kAttentionBlock of base/math.h
 
 struct FloatOps {
   /// out = x / sqrt(mean(x^2) + eps) * gain; out may be x.
@@ -35,6 +65,12 @@ struct FloatOps {
   /// out = gate(gate) * up; squared ReLU, or SiLU when `silu`.
   void (*gate)(const float* gate, const float* up, int64_t n, bool silu, float* out);
   void (*attend)(const AttendArgs& args);
+  /// To bfloat16 (base/bf16.h), as floats.
+  void (*round_bf16)(const float* x, int64_t n, float* out);
+  void (*attend16)(const Attend16Args& args);
+  void (*join_blocks)(const JoinArgs& args);
+  /// RoPE: turns the first `dims` elements of a head; cos_sin is dims / 2 cosines, then sines.
+  void (*turn_head)(float* head, bool interleaved, int64_t dims, const float* cos_sin);
   /// out[i * out_stride] = x[i] . row for m rows of x; the row is (k) of the given type.
   void (*dot_rows)(const void* row, RowType type, const float* x, int64_t x_stride, int64_t m,
                    int64_t k, float* out, int64_t out_stride);

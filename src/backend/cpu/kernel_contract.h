@@ -18,6 +18,9 @@ inline constexpr int64_t kStepCols = 16;
 inline constexpr int64_t kStepBytes = 64;
 inline constexpr int64_t kStepsPerPad = 4;  // inputs are padded to 64: kInputPadding
 
+/// What becomes of a gate before it is multiplied.
+enum class GateKind : uint8_t { kNone, kReluSquared, kSilu };
+
 /// y[m][n] = sum over groups g, in order, of float(sum_k q[m][k] * w[n][k]) * (scale[n][g] *
 /// step[m][g]).
 struct GemmArgs {
@@ -36,6 +39,10 @@ struct GemmArgs {
   int64_t tile_begin;  // tiles [tile_begin, tile_end) are wanted
   int64_t tile_end;
   bool add;  // y += instead of y =
+  // kNone, or y[m][n] = gate(g) * u: g is output n, u is output n of the tiles `apart` further on.
+  // Then tile_begin, tile_end and n count gates.
+  GateKind gate = GateKind::kNone;
+  int64_t apart = 1;
 };
 
 using GemmFunction = void (*)(const GemmArgs&);

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "backend/reference/reference_math.h"
+#include "base/bf16.h"
+#include "base/float16.h"
 #include "base/math.h"
 #include "platform/thread_pool.h"
 
@@ -130,7 +132,6 @@ class ReferenceBackend final : public Backend {
 
   void RopeStoreKv(FloatView qkv, const HeadShape& shape, const RopeOptions& rope,
                    const StepInfo& step, const KvLayer& kv) noexcept override {
-    const size_t kv_cols = Index(shape.kv_cols());
     pool_.ParallelFor(Index(qkv.rows), 1, [&](size_t begin, size_t end) {
       for (size_t r = begin; r < end; ++r) {
         float* row = qkv.Row(static_cast<int64_t>(r));
@@ -142,10 +143,7 @@ class ReferenceBackend final : public Backend {
           if (gain) RmsNormRow(head, gain, rope.eps, Index(shape.head_dim), head);
           TurnHead(head, rope.style, rope.dims, cos_sin);
         }
-        const size_t at = Index(step.slots[r] * kv.capacity + position) * kv_cols;
-        const float* k = row + shape.q_cols();
-        std::copy(k, k + kv_cols, kv.k + at);
-        std::copy(k + kv_cols, k + 2 * kv_cols, kv.v + at);
+        StoreKv(row + shape.q_cols(), shape, step.slots[r], position, kv);
       }
     });
   }
@@ -157,14 +155,27 @@ class ReferenceBackend final : public Backend {
     pool_.ParallelFor(Index(q.rows * shape.heads), 1, [&](size_t begin, size_t end) {
       for (auto i = static_cast<int64_t>(begin); i < static_cast<int64_t>(end); ++i) {
         const int64_t r = i / shape.heads, h = i % shape.heads;
-        const int64_t first = step.slots[Index(r)] * kv.capacity * shape.kv_cols() +
-                              h / heads_per_kv * shape.head_dim;
-        const KvRows rows{kv.k + first, kv.v + first, shape.kv_cols(),
-                          step.positions[Index(r)] + 1};
-        AttendHead(q.Row(r) + h * shape.head_dim, rows, scale, Index(shape.head_dim),
-                   out.Row(r) + h * shape.head_dim);
+        const int64_t slot = step.slots[Index(r)], kv_head = h / heads_per_kv;
+        const int64_t count = step.positions[Index(r)] + 1;
+        const float* from = q.Row(r) + h * shape.head_dim;
+        float* to = out.Row(r) + h * shape.head_dim;
+        if (kv.type != KvType::kF32) {
+          const int64_t first = (slot * shape.kv_heads + kv_head) * kv.capacity * shape.head_dim;
+          AttendHead16(from, {kv.type, kv.k16() + first, kv.v16() + first, count}, scale,
+                       Index(shape.head_dim), to);
+        } else {
+          const int64_t first = slot * kv.capacity * shape.kv_cols() + kv_head * shape.head_dim;
+          AttendHead(from, {kv.k32() + first, kv.v32() + first, shape.kv_cols(), count}, scale,
+                     Index(shape.head_dim), to);
+        }
       }
     });
+  }
+
+  void LinearGated(const LinearInput& x, const PackedTernary& w, GateFunction function,
+                   FloatView scratch, FloatView out) noexcept override {
+    Linear(x, w, scratch, Epilogue::kStore);
+    GatedActivation(scratch, function, out);
   }
 
   void GatedActivation(FloatView gate_up, GateFunction function, FloatView out) noexcept override {
@@ -199,6 +210,28 @@ class ReferenceBackend final : public Backend {
   Status Synchronize() override { return {}; }
 
  private:
+  static uint16_t Round(KvType type, float x) {
+    return type == KvType::kF16 ? RoundHalf(x) : FloatToBf16(RoundBf16(x));
+  }
+
+  // k, then v, of one token: kv_cols each.
+  static void StoreKv(const float* k, const HeadShape& shape, int64_t slot, int64_t position,
+                      const KvLayer& kv) {
+    const int64_t cols = shape.kv_cols(), dim = shape.head_dim;
+    const float* v = k + cols;
+    if (kv.type == KvType::kF32) {
+      const int64_t at = (slot * kv.capacity + position) * cols;
+      std::copy(k, k + cols, kv.k32() + at);
+      std::copy(v, v + cols, kv.v32() + at);
+      return;
+    }
+    for (int64_t i = 0; i < cols; ++i) {
+      const int64_t piece = (slot * shape.kv_heads + i / dim) * kv.capacity * dim;
+      kv.k16()[piece + KeyIndex(kv.type, position, i % dim, dim)] = Round(kv.type, k[i]);
+      kv.v16()[piece + ValueIndex(kv.type, position, i % dim, dim)] = Round(kv.type, v[i]);
+    }
+  }
+
   ThreadPool pool_;
 };
 

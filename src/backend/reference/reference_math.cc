@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
+#include "base/bf16.h"
 #include "base/exp.h"
+#include "base/float16.h"
 #include "base/math.h"
 
 namespace tern {
@@ -100,6 +103,13 @@ struct AttentionBlock {
   std::vector<float> out;
 };
 
+// A NaN never wins.
+float Largest(const std::vector<float>& scores) {
+  float largest = -std::numeric_limits<float>::infinity();
+  for (const float score : scores) largest = largest < score ? score : largest;
+  return largest;
+}
+
 AttentionBlock AttendBlock(const float* q, const KvRows& rows, float scale, size_t head_dim,
                            int64_t begin, int64_t end) {
   const auto count = static_cast<size_t>(end - begin);
@@ -107,7 +117,7 @@ AttentionBlock AttendBlock(const float* q, const KvRows& rows, float scale, size
   for (size_t p = 0; p < count; ++p)
     weights[p] = Dot(q, rows.k + (begin + static_cast<int64_t>(p)) * rows.stride, head_dim) * scale;
   AttentionBlock block;
-  block.largest = *std::max_element(weights.begin(), weights.end());
+  block.largest = Largest(weights);
   for (float& w : weights) w = Exp(w - block.largest);
   block.sum = SumLanes(count, [&](size_t i) { return weights[i]; });
   block.out.assign(head_dim, 0.0f);
@@ -118,13 +128,8 @@ AttentionBlock AttendBlock(const float* q, const KvRows& rows, float scale, size
   return block;
 }
 
-}  // namespace
-
-void AttendHead(const float* q, const KvRows& rows, float scale, size_t head_dim, float* out) {
-  std::vector<AttentionBlock> blocks;
-  for (int64_t begin = 0; begin < rows.count; begin += kAttentionBlock)
-    blocks.push_back(AttendBlock(q, rows, scale, head_dim, begin,
-                                 std::min(rows.count, begin + kAttentionBlock)));
+// Blocks in increasing order; out (head_dim).
+void JoinBlocks(const std::vector<AttentionBlock>& blocks, size_t head_dim, float* out) {
   float largest = blocks.front().largest;
   for (const AttentionBlock& block : blocks) largest = std::max(largest, block.largest);
   float sum = 0;
@@ -136,6 +141,68 @@ void AttendHead(const float* q, const KvRows& rows, float scale, size_t head_dim
   }
   const float inverse = 1.0f / sum;
   for (size_t d = 0; d < head_dim; ++d) out[d] *= inverse;
+}
+
+// Sum of n products in the order of TDPBF16PS.
+template <class Product>
+float SumTile(size_t n, Product product) {
+  float total = 0;
+  for (size_t first = 0; first < n; first += 32) {
+    float even = 0, odd = 0;
+    for (size_t i = first; i < std::min(n, first + 32); ++i)
+      (i % 2 == 0 ? even : odd) += product(i);
+    total += even + odd;
+  }
+  return total;
+}
+
+AttentionBlock AttendBlock16(const std::vector<float>& q, const KvRows16& rows, float scale,
+                             int64_t begin, int64_t end) {
+  const auto count = static_cast<size_t>(end - begin);
+  const auto head_dim = static_cast<int64_t>(q.size());
+  const auto decode = rows.type == KvType::kF16 ? HalfToFloat : Bf16ToFloat;
+  const auto key = [&](size_t p, size_t d) {
+    return decode(rows.k[KeyIndex(rows.type, begin + static_cast<int64_t>(p),
+                                  static_cast<int64_t>(d), head_dim)]);
+  };
+  const auto value = [&](size_t p, size_t d) {
+    return decode(rows.v[ValueIndex(rows.type, begin + static_cast<int64_t>(p),
+                                    static_cast<int64_t>(d), head_dim)]);
+  };
+  std::vector<float> weights(count);
+  for (size_t p = 0; p < count; ++p)
+    weights[p] = SumTile(q.size(), [&](size_t d) { return q[d] * key(p, d); }) * scale;
+  AttentionBlock block;
+  block.largest = Largest(weights);
+  for (float& w : weights) {
+    w = Exp(w - block.largest);
+    if (rows.type == KvType::kBf16) w = RoundBf16(w);
+  }
+  block.sum = SumLanes(count, [&](size_t p) { return weights[p]; });
+  for (size_t d = 0; d < q.size(); ++d)
+    block.out.push_back(SumTile(count, [&](size_t p) { return weights[p] * value(p, d); }));
+  return block;
+}
+
+}  // namespace
+
+void AttendHead(const float* q, const KvRows& rows, float scale, size_t head_dim, float* out) {
+  std::vector<AttentionBlock> blocks;
+  for (int64_t begin = 0; begin < rows.count; begin += kAttentionBlock)
+    blocks.push_back(AttendBlock(q, rows, scale, head_dim, begin,
+                                 std::min(rows.count, begin + kAttentionBlock)));
+  JoinBlocks(blocks, head_dim, out);
+}
+
+void AttendHead16(const float* q, const KvRows16& rows, float scale, size_t head_dim, float* out) {
+  std::vector<float> query(q, q + head_dim);
+  if (rows.type == KvType::kBf16)
+    for (float& x : query) x = RoundBf16(x);
+  std::vector<AttentionBlock> blocks;
+  for (int64_t begin = 0; begin < rows.count; begin += kAttentionBlock)
+    blocks.push_back(
+        AttendBlock16(query, rows, scale, begin, std::min(rows.count, begin + kAttentionBlock)));
+  JoinBlocks(blocks, head_dim, out);
 }
 
 float Gate(GateFunction function, float x) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "backend/kv_layout.h"
 
 namespace tern {
 
@@ -41,6 +42,21 @@ struct KvRows {
 /// score m_b, the sum l_b of e^(score - m_b) and the sum o_b of e^(score - m_b) v; with m the
 /// largest m_b and f_b = e^(m_b - m), out = sum f_b o_b / sum f_b l_b.
 void AttendHead(const float* q, const KvRows& rows, float scale, size_t head_dim, float* out);
+
+/// Keys and values of one kv head in 16 bits, as kv_layout.h has them.
+struct KvRows16 {
+  KvType type;
+  const uint16_t* k;
+  const uint16_t* v;
+  int64_t count;
+};
+
+/// The same over a 16-bit cache. Sums of products follow AMX's TDPBF16PS (Intel 64 and IA-32
+/// Architectures Software Developer's Manual): over 32 elements or positions at a time, those with
+/// an even index are added up in increasing order, those with an odd index too, and the sum of the
+/// two is added to the total. With kBf16, q and the weights w_p = e^(score - m_b) are rounded to
+/// bfloat16, and l_b is the sum of the rounded weights.
+void AttendHead16(const float* q, const KvRows16& rows, float scale, size_t head_dim, float* out);
 
 float Gate(GateFunction function, float x);
 

@@ -154,7 +154,7 @@ TEST_P(Conformance, RopeStoreKvWithAndWithoutHeadNorms) {
       Same(std::move(initial), [&](Backend& be, float* memory) {
         float* k = memory + 3 * shape.qkv_cols();
         be.RopeStoreKv({memory, 3, shape.qkv_cols()}, shape, {style, 16, table.data(), g, g, 1e-6f},
-                       {positions, slots}, {k, k + kv_size, 64});
+                       {positions, slots}, {KvType::kF32, k, k + kv_size, 64});
       });
     }
   }
@@ -175,9 +175,104 @@ TEST_P(Conformance, AttentionOverShortAndLongPasts) {
            const FloatView q = FloatView(const_cast<float*>(qkv.data()), rows, shape.qkv_cols())
                                    .Columns(0, shape.q_cols());
            be.Attention(q, shape, {positions, slots},
-                        {const_cast<float*>(k.data()), const_cast<float*>(v.data()), kCapacity},
+                        {KvType::kF32, const_cast<float*>(k.data()), const_cast<float*>(v.data()),
+                         kCapacity},
                         {out, rows, shape.q_cols()});
          });
+  }
+}
+
+// Slots of a 16-bit cache are filled through RopeStoreKv, compared, and attended to.
+TEST_P(Conformance, AttentionOverA16BitCache) {
+  for (const KvType type : {KvType::kF16, KvType::kBf16})
+    for (const HeadShape shape : {HeadShape{4, 2, 64}, HeadShape{20, 5, 128}, HeadShape{5, 1, 100},
+                                  HeadShape{3, 3, 20}, HeadShape{40, 2, 32}}) {
+      constexpr int64_t kCapacity = 576;
+      const int64_t dims = shape.head_dim / 2 * 2;
+      const auto table = Floats(static_cast<size_t>(kCapacity * dims), 7);
+      const size_t side = static_cast<size_t>(2 * kCapacity * shape.kv_cols());
+      std::vector<uint16_t> memory[2];
+      std::vector<float> out[2];
+      Backend* backends[] = {backend_.get(), reference_.get()};
+      for (int i = 0; i < 2; ++i) {
+        memory[i].assign(2 * side, 0);
+        const KvLayer kv{type, memory[i].data(), memory[i].data() + side, kCapacity};
+        std::vector<int32_t> positions, slots;
+        for (int32_t p = 0; p < 540; ++p) {
+          positions.push_back(p);
+          slots.push_back(p % 2);
+          if (p > 300) slots.back() = 1;
+        }
+        const auto count = static_cast<int64_t>(positions.size());
+        auto past = Floats(static_cast<size_t>(count * shape.qkv_cols()), 9);
+        past[static_cast<size_t>(shape.q_cols())] = 1e-20f;  // too small, infinite, and no number
+        past[static_cast<size_t>(shape.q_cols() + 1)] = std::numeric_limits<float>::infinity();
+        past[static_cast<size_t>(shape.qkv_cols() - 1)] = std::numeric_limits<float>::quiet_NaN();
+        backends[i]->RopeStoreKv({past.data(), count, shape.qkv_cols()}, shape,
+                                 {RopeStyle::kNeox, dims, table.data(), nullptr, nullptr, 1e-6f},
+                                 {positions, slots}, kv);
+        // A prompt's rows in order, then single ones of either slot.
+        std::vector<int32_t> at, of;
+        for (int32_t p = 250; p < 300; ++p) at.push_back(p), of.push_back(0);
+        for (const int32_t p : {0, 1, 15, 16, 31, 32, 255, 256, 539})
+          at.push_back(p), of.push_back(1);
+        const auto rows = static_cast<int64_t>(at.size());
+        auto q = Floats(static_cast<size_t>(rows * shape.qkv_cols()), 12);
+        out[i].assign(static_cast<size_t>(rows * shape.q_cols()), 0);
+        backends[i]->Attention(
+            FloatView(q.data(), rows, shape.qkv_cols()).Columns(0, shape.q_cols()), shape, {at, of},
+            kv, {out[i].data(), rows, shape.q_cols()});
+        // Alone, and as few: the same as in company.
+        std::vector<float> alone(static_cast<size_t>(shape.q_cols()));
+        backends[i]->Attention(
+            FloatView(q.data() + (rows - 1) * shape.qkv_cols(), 1, shape.qkv_cols())
+                .Columns(0, shape.q_cols()),
+            shape, {std::span(at).last(1), std::span(of).last(1)}, kv,
+            {alone.data(), 1, shape.q_cols()});
+        EXPECT_EQ(std::memcmp(alone.data(), out[i].data() + (rows - 1) * shape.q_cols(),
+                              alone.size() * sizeof(float)),
+                  0);
+      }
+      EXPECT_EQ(memory[0], memory[1]);
+      // An infinite key may make scores that are no numbers, in slot 0 alone; which NaN is not
+      // specified.
+      size_t different = 0, numbers = 0;
+      for (size_t n = 0; n < out[0].size(); ++n) {
+        numbers += !std::isnan(out[0][n]);
+        different += std::isnan(out[0][n]) != std::isnan(out[1][n]) ||
+                     (!std::isnan(out[0][n]) && out[0][n] != out[1][n]);
+      }
+      EXPECT_EQ(different, 0u);
+      EXPECT_GE(numbers, static_cast<size_t>(9 * shape.q_cols()));
+    }
+}
+
+TEST_P(Conformance, LinearGated) {
+  constexpr int64_t kCols = 256;
+  for (const int64_t ffn : {48, 40}) {  // whole tiles, and not
+    for (const ScaleKind kind : {ScaleKind::kRow, ScaleKind::kGroup}) {
+      Rng rng(3);
+      std::vector<int8_t> q(static_cast<size_t>(2 * ffn * kCols));
+      for (int8_t& v : q) v = static_cast<int8_t>(static_cast<int>(rng.Next() % 3) - 1);
+      const ScaleSpec scale{
+          kind, kind == ScaleKind::kGroup ? 128 : 0,
+          Floats(static_cast<size_t>(2 * ffn * (kind == ScaleKind::kGroup ? 2 : 1)), 4)};
+      const auto matrix = TernaryMatrix::FromValues(2 * ffn, kCols, q, scale);
+      ASSERT_TRUE(matrix);
+      for (const GateFunction function : {GateFunction::kReluSquared, GateFunction::kSilu})
+        for (const int64_t rows : {1, 3, 9, 17, 70}) {
+          const auto x = Floats(static_cast<size_t>(rows * kCols), 5);
+          std::vector<float> scratch(static_cast<size_t>(rows * 2 * ffn));
+          Same(std::vector<float>(static_cast<size_t>(rows * ffn)), [&](Backend& be, float* out) {
+            const auto packed = be.Pack(*matrix);
+            ASSERT_TRUE(packed);
+            Input in(ActivationType::kInt8, rows, kCols, (*packed)->group());
+            be.NormQuantize({const_cast<float*>(x.data()), rows, kCols}, nullptr, 0, in.view);
+            be.LinearGated(in.view, **packed, function, {scratch.data(), rows, 2 * ffn},
+                           {out, rows, ffn});
+          });
+        }
+    }
   }
 }
 

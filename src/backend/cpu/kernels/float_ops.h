@@ -11,7 +11,7 @@ namespace tern::cpu {
 namespace {
 
 using F16 = float __attribute__((vector_size(64), aligned(4), may_alias));
-using I16 = int32_t __attribute__((vector_size(64)));
+using I16 = int32_t __attribute__((vector_size(64), may_alias));
 using U16 = uint32_t __attribute__((vector_size(64)));
 using H16 = uint16_t __attribute__((vector_size(32), aligned(2), may_alias));
 using B16 = int8_t __attribute__((vector_size(16), aligned(1), may_alias));
@@ -232,10 +232,6 @@ inline void Attend(const AttendArgs& a) {
     }
   }
 }
-
-#undef TERN_INLINE
-
-constexpr FloatOps kFloatOps = {RmsNorm, Quantize, GateRow, Attend, DotRows, DotTernary};
 
 }  // namespace
 }  // namespace tern::cpu

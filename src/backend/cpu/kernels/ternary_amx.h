@@ -4,9 +4,9 @@
 // literals: GCC's intrinsics are macros that paste them.
 #pragma once
 
-#include <immintrin.h>
-
 #include "backend/cpu/kernel_contract.h"
+#include "backend/cpu/kernels/float_ops.h"
+#include "backend/cpu/kernels/tiles.h"
 
 namespace tern::cpu {
 namespace {
@@ -14,7 +14,6 @@ namespace {
 constexpr int64_t kTileBytes = 1024;                        // 16 rows of 64 bytes
 constexpr int64_t kBlockCols = kStepCols * kStepsPerPad;    // inputs of a tile
 constexpr int64_t kBlockBytes = kStepBytes * kStepsPerPad;  // packed
-constexpr int64_t kPairRows = 32;                           // two tiles of x
 constexpr int64_t kPairOutputs = 2 * kTileRows;             // two tiles of weights
 
 // Longer inputs are cut into panels of weights of at most this many blocks, which stay in the
@@ -28,23 +27,8 @@ constexpr int64_t kCodesAhead = 4096;
 constexpr int64_t kMostRows = 512;
 constexpr int64_t kCachedInput = 5 << 18;
 
-struct alignas(64) TileConfig {
-  uint8_t palette = 1, start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-
-// Tiles 0..3: sums of (rows 0, outputs 0), (0, 1), (1, 0), (1, 1); 4, 5: rows of x; 6, 7: weights.
-// `rows` of x, at most 32.
-inline void ConfigureTiles(int64_t rows) {
-  TileConfig config;
-  const auto first = static_cast<uint8_t>(rows < 16 ? rows : 16);
-  const auto second = static_cast<uint8_t>(rows < 32 ? (rows > 16 ? rows - 16 : 16) : 16);
-  config.rows[0] = config.rows[1] = config.rows[4] = first;
-  config.rows[2] = config.rows[3] = config.rows[5] = second;
-  _tile_loadconfig(&config);
-}
+// Tiles 0..3 hold the sums of (rows 0, outputs 0), (0, 1), (1, 0), (1, 1); 4 and 5 rows of x; 6 and
+// 7 weights.
 
 // One block of 16 outputs by 64 inputs, from 2 bits a code to 8.
 [[gnu::always_inline]] inline void WidenBlock(const uint8_t* codes, uint8_t* panel) {
@@ -105,40 +89,47 @@ template <bool kTwoRowTiles, bool kTwoTiles>
 }
 
 // Sums of one group to floats: 16 outputs of one row.
-[[gnu::always_inline]] inline __m512 Scaled(const GemmArgs& a, const int32_t* sums, int64_t m,
-                                            int64_t g, __m512 scales) {
+[[gnu::always_inline]] inline F16 Scaled(const GemmArgs& a, const int32_t* sums, int64_t m,
+                                         int64_t g, F16 scales) {
   const int64_t at = m * a.groups + g;
-  const __m512i exact = _mm512_sub_epi32(_mm512_load_si512(sums), _mm512_set1_epi32(a.sums[at]));
-  return _mm512_mul_ps(_mm512_maskz_cvtepi32_ps(0xffff, exact),
-                       _mm512_mul_ps(scales, _mm512_set1_ps(a.step[at])));
+  const I16 exact = *reinterpret_cast<const I16*>(sums) - a.sums[at];
+  return __builtin_convertvector(exact, F16) * (scales * a.step[at]);
 }
 
-inline void StoreOutputs(const GemmArgs& a, int64_t m, int64_t tile, __m512 total) {
+inline void StoreOutputs(const GemmArgs& a, int64_t m, int64_t tile, F16 total) {
   const int64_t n0 = tile * kTileRows;
   const int64_t count = a.n - n0;
   const auto mask = static_cast<__mmask16>(count >= kTileRows ? 0xffff : (1 << count) - 1);
   float* y = a.y + m * a.y_stride + n0;
-  if (a.add) total = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, y), total);
-  _mm512_mask_storeu_ps(y, mask, total);
+  if (a.add) total = (F16)_mm512_maskz_loadu_ps(mask, y) + total;
+  _mm512_mask_storeu_ps(y, mask, (__m512)total);
 }
 
 // Floats of unfinished outputs when there are several groups: (rows, 2, 16).
-using PairTotals = float[2][kTileRows];
+using PairTotals = F16[2];
 
 // The group's sums of `rows` rows from m on are whole: scale them, and write them out after the
 // last group.
 template <bool kTwoTiles>
 inline void FinishGroup(const GemmArgs& a, const PairSums& sums, int64_t m0, int64_t rows,
                         int64_t tile, int64_t g, PairTotals* totals) {
-  for (int t = 0; t < (kTwoTiles ? 2 : 1); ++t) {
-    const __m512 scales = _mm512_loadu_ps(a.scales + ((tile + t) * a.groups + g) * kTileRows);
-    for (int64_t r = 0; r < rows; ++r) {
-      __m512 total = Scaled(a, sums.at[r / 16 * 2 + t][r % 16], m0 + r, g, scales);
-      if (g > 0) total = _mm512_add_ps(_mm512_load_ps(totals[r][t]), total);
-      if (g + 1 == a.groups)
-        StoreOutputs(a, m0 + r, tile + t, total);
-      else
-        _mm512_store_ps(totals[r][t], total);
+  constexpr int kTiles = kTwoTiles ? 2 : 1;
+  F16 scales[kTiles];
+  for (int t = 0; t < kTiles; ++t)
+    scales[t] = Load(a.scales + ((tile + t * a.apart) * a.groups + g) * kTileRows);
+  for (int64_t r = 0; r < rows; ++r) {
+    F16 total[kTiles];
+    for (int t = 0; t < kTiles; ++t) {
+      total[t] = Scaled(a, sums.at[r / 16 * 2 + t][r % 16], m0 + r, g, scales[t]);
+      if (g > 0) total[t] = totals[r][t] + total[t];
+    }
+    if (g + 1 < a.groups) {
+      for (int t = 0; t < kTiles; ++t) totals[r][t] = total[t];
+    } else if (a.gate != GateKind::kNone) {
+      StoreOutputs(a, m0 + r, tile,
+                   GateLanes(total[0], total[kTiles - 1], a.gate == GateKind::kSilu));
+    } else {
+      for (int t = 0; t < kTiles; ++t) StoreOutputs(a, m0 + r, tile + t, total[t]);
     }
   }
 }
@@ -159,8 +150,9 @@ inline void FewRows(const GemmArgs& a, int64_t tile) {
     __builtin_prefetch(from + kCodesAhead);
     WidenBlock(from, panel[b % kSlots][0]);
     if constexpr (kTwoTiles) {
-      __builtin_prefetch(from + blocks * kBlockBytes + kCodesAhead);
-      WidenBlock(from + blocks * kBlockBytes, panel[b % kSlots][1]);
+      const uint8_t* other = from + a.apart * blocks * kBlockBytes;
+      __builtin_prefetch(other + kCodesAhead);
+      WidenBlock(other, panel[b % kSlots][1]);
     }
   };
   for (int64_t b = 0; b < kWidenAhead; ++b) widen(b);
@@ -184,12 +176,12 @@ using Panel = uint8_t[2][kPanelBlocks * kTileBytes];
 template <bool kTwoRowTiles, bool kTwoTiles, bool kWiden>
 inline void PanelRows(const GemmArgs& a, const uint8_t* codes, int64_t blocks, const int8_t* x,
                       bool first, Panel& panel, PairSums& sums) {
-  const int64_t tile_bytes = a.steps * kStepBytes;
+  const int64_t pair_bytes = a.apart * a.steps * kStepBytes;
   const auto widen = [&](int64_t b) {
     if (b >= blocks) return;
     WidenBlock(codes + b * kBlockBytes, panel[0] + b * kTileBytes);
     if constexpr (kTwoTiles)
-      WidenBlock(codes + tile_bytes + b * kBlockBytes, panel[1] + b * kTileBytes);
+      WidenBlock(codes + pair_bytes + b * kBlockBytes, panel[1] + b * kTileBytes);
   };
   if constexpr (kWiden)
     for (int64_t b = 0; b < kWidenAhead; ++b) widen(b);
@@ -211,7 +203,7 @@ inline void PrefetchOutputs(const GemmArgs& a, int64_t tile, int64_t m, int64_t 
   for (int64_t r = 0; r < rows; ++r) {
     const float* y = a.y + (m + r) * a.y_stride + tile * kTileRows;
     __builtin_prefetch(y, 1);
-    __builtin_prefetch(y + kTileRows, 1);
+    if (a.gate == GateKind::kNone) __builtin_prefetch(y + kTileRows, 1);
   }
 }
 
@@ -250,16 +242,28 @@ inline void ManyRows(const GemmArgs& a, int64_t tile, int64_t m_begin, int64_t m
   }
 }
 
+// Calls two(tile) for pairs of tiles and one(tile) for a last one.
+template <class Two, class One>
+inline void ForEachPair(const GemmArgs& a, Two two, One one) {
+  int64_t tile = a.tile_begin;
+  if (a.gate != GateKind::kNone) {
+    for (; tile < a.tile_end; ++tile) two(tile);
+    return;
+  }
+  for (; tile + 2 <= a.tile_end; tile += 2) two(tile);
+  if (tile < a.tile_end) one(tile);
+}
+
 inline void FewRowsOfTiles(const GemmArgs& a) {
   ConfigureTiles(a.m);
-  int64_t tile = a.tile_begin;
-  if (a.m > 16) {
-    for (; tile + 2 <= a.tile_end; tile += 2) FewRows<true, true>(a, tile);
-    if (tile < a.tile_end) FewRows<true, false>(a, tile);
-  } else {
-    for (; tile + 2 <= a.tile_end; tile += 2) FewRows<false, true>(a, tile);
-    if (tile < a.tile_end) FewRows<false, false>(a, tile);
-  }
+  if (a.m > 16)
+    ForEachPair(
+        a, [&](int64_t tile) { FewRows<true, true>(a, tile); },
+        [&](int64_t tile) { FewRows<true, false>(a, tile); });
+  else
+    ForEachPair(
+        a, [&](int64_t tile) { FewRows<false, true>(a, tile); },
+        [&](int64_t tile) { FewRows<false, false>(a, tile); });
 }
 
 // Rows of x in equal parts that stay in the second-level cache while all tiles pass.
@@ -271,9 +275,9 @@ inline void ManyRowsOfTiles(const GemmArgs& a) {
   const int64_t rows = ((a.m + parts - 1) / parts + kPairRows - 1) / kPairRows * kPairRows;
   for (int64_t m = 0; m < a.m; m += rows) {
     const int64_t end = a.m - m < rows ? a.m : m + rows;
-    int64_t tile = a.tile_begin;
-    for (; tile + 2 <= a.tile_end; tile += 2) ManyRows<true>(a, tile, m, end);
-    if (tile < a.tile_end) ManyRows<false>(a, tile, m, end);
+    ForEachPair(
+        a, [&](int64_t tile) { ManyRows<true>(a, tile, m, end); },
+        [&](int64_t tile) { ManyRows<false>(a, tile, m, end); });
   }
 }
 

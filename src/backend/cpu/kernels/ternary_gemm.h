@@ -4,6 +4,7 @@
 #pragma once
 
 #include "backend/cpu/kernel_contract.h"
+#include "backend/cpu/kernels/float_ops.h"
 
 namespace tern::cpu {
 namespace {
@@ -12,53 +13,55 @@ constexpr int64_t kPackedBytes = 1 << 18;
 // The hardware's prefetcher stops at the end of a page.
 constexpr int64_t kPrefetchBytes = 4096;
 
-using Floats = float __attribute__((vector_size(64), aligned(4), may_alias));
-using Ints = int32_t __attribute__((vector_size(64), may_alias));
-static_assert(sizeof(Floats) == kTileRows * sizeof(float));
+static_assert(kTileRows == kLanes);
 
 // Adds one group's sums of a block, (kM, kTileRows) integers, as floats in the order of the
 // reference.
 template <int kM>
 inline void AddGroup(const GemmArgs& a, int64_t tile, int64_t m0, int64_t g,
-                     const int32_t (*sums)[kTileRows], Floats* total) {
-  const auto scales =
-      *reinterpret_cast<const Floats*>(a.scales + (tile * a.groups + g) * kTileRows);
+                     const int32_t (*sums)[kTileRows], F16* total) {
+  const auto scales = *reinterpret_cast<const F16*>(a.scales + (tile * a.groups + g) * kTileRows);
   for (int m = 0; m < kM; ++m) {
     const int64_t at = (m0 + m) * a.groups + g;
-    const Ints exact = *reinterpret_cast<const Ints*>(sums[m]) - a.sums[at];
-    const Floats part = __builtin_convertvector(exact, Floats) * (scales * a.step[at]);
+    const I16 exact = *reinterpret_cast<const I16*>(sums[m]) - a.sums[at];
+    const F16 part = __builtin_convertvector(exact, F16) * (scales * a.step[at]);
     total[m] = g == 0 ? part : total[m] + part;
   }
 }
 
+// 16 outputs of each row from output n0 on.
 template <int kM>
-inline void StoreTile(const GemmArgs& a, int64_t tile, int64_t m0, const Floats* total) {
-  const int64_t n0 = tile * kTileRows;
+inline void StoreTile(const GemmArgs& a, int64_t n0, int64_t m0, const F16* values) {
   const int64_t count = a.n - n0 < kTileRows ? a.n - n0 : kTileRows;
   for (int m = 0; m < kM; ++m) {
     float* y = a.y + (m0 + m) * a.y_stride + n0;
     if (count == kTileRows) {
-      auto* to = reinterpret_cast<Floats*>(y);
-      *to = a.add ? *to + total[m] : total[m];
+      Store(y, a.add ? Load(y) + values[m] : values[m]);
       continue;
     }
-    for (int64_t n = 0; n < count; ++n) y[n] = a.add ? y[n] + total[m][n] : total[m][n];
+    for (int64_t n = 0; n < count; ++n) y[n] = a.add ? y[n] + values[m][n] : values[m][n];
   }
 }
 
-// kT tiles by kM rows of x, all inputs; x is packed (PackRows). The planes of a step have kS sets
-// of sums, so that few rows have enough independent sums without reading several tiles at once: one
-// tile is one stream of memory. Isa::Partial may overflow after Isa::kFoldEvery steps and is folded
-// before.
+template <int kM>
+inline void StoreGated(const GemmArgs& a, int64_t n0, int64_t m0, F16* gates, const F16* ups) {
+  for (int m = 0; m < kM; ++m) gates[m] = GateLanes(gates[m], ups[m], a.gate == GateKind::kSilu);
+  StoreTile<kM>(a, n0, m0, gates);
+}
+
+// kT tiles, `apart` from one another, by kM rows of x, all inputs; x is packed (PackRows). The
+// planes of a step have kS sets of sums, so that few rows have enough independent sums without
+// reading several tiles at once: one tile is one stream of memory. Isa::Partial may overflow after
+// Isa::kFoldEvery steps and is folded before.
 template <class Isa, int kT, int kM, int kS>
-inline void Block(const GemmArgs& a, const int8_t* x, int64_t tile, int64_t m0) {
+inline void Block(const GemmArgs& a, const int8_t* x, int64_t tile, int64_t apart, int64_t m0,
+                  F16 (*total)[kM]) {
   // A plane with sums of its own may stay where it is in the byte: its sums are then 4^p too large.
   constexpr bool kInPlace = Isa::kPlanesInPlace && kS == 4;
   const int64_t group_steps = a.steps / a.groups;
   const uint8_t* codes[kT];
-  for (int t = 0; t < kT; ++t) codes[t] = a.codes + (tile + t) * a.steps * kStepBytes;
+  for (int t = 0; t < kT; ++t) codes[t] = a.codes + (tile + t * apart) * a.steps * kStepBytes;
 
-  Floats total[kT][kM];
   for (int64_t g = 0; g < a.groups; ++g) {
     alignas(64) int32_t sums[kT][kM][kTileRows];
     if constexpr (Isa::kFolds) __builtin_memset(sums, 0, sizeof sums);
@@ -124,9 +127,8 @@ inline void Block(const GemmArgs& a, const int8_t* x, int64_t tile, int64_t m0) 
             }
           }
     } while (s < end);
-    for (int t = 0; t < kT; ++t) AddGroup<kM>(a, tile + t, m0, g, sums[t], total[t]);
+    for (int t = 0; t < kT; ++t) AddGroup<kM>(a, tile + t * apart, m0, g, sums[t], total[t]);
   }
-  for (int t = 0; t < kT; ++t) StoreTile<kM>(a, tile + t, m0, total[t]);
 }
 
 // Rows [m0, m0 + kM) of x so that the kernel reads one stream: the 4 inputs of each plane, row
@@ -138,6 +140,21 @@ inline void PackRows(const GemmArgs& a, int64_t m0, int8_t* packed) {
       __builtin_memcpy(packed, a.x + (m0 + m) * a.x_stride + k, 4);
 }
 
+// Each tile of gates with its tile of ups.
+template <class Isa, int kM>
+inline void GatedTiles(const GemmArgs& a, const int8_t* x, int64_t m0) {
+  F16 total[2][kM] = {};
+  for (int64_t tile = a.tile_begin; tile < a.tile_end; ++tile) {
+    if constexpr (Isa::Tiles(kM) == 2) {
+      Block<Isa, 2, kM, Isa::Sets(kM)>(a, x, tile, a.apart, m0, total);
+    } else {
+      Block<Isa, 1, kM, Isa::Sets(kM)>(a, x, tile, 1, m0, total);
+      Block<Isa, 1, kM, Isa::Sets(kM)>(a, x, tile + a.apart, 1, m0, total + 1);
+    }
+    StoreGated<kM>(a, tile * kTileRows, m0, total[0], total[1]);
+  }
+}
+
 template <class Isa, int kM>
 inline void RowsOfTiles(const GemmArgs& a, int64_t m0) {
   const int8_t* x = a.x + m0 * a.x_stride;
@@ -147,10 +164,18 @@ inline void RowsOfTiles(const GemmArgs& a, int64_t m0) {
     PackRows<kM>(a, m0, packed);
     x = packed;
   }
+  if (a.gate != GateKind::kNone) return GatedTiles<Isa, kM>(a, x, m0);
   constexpr int kT = Isa::Tiles(kM);
+  F16 total[kT][kM];
   int64_t tile = a.tile_begin;
-  for (; tile + kT <= a.tile_end; tile += kT) Block<Isa, kT, kM, Isa::Sets(kM)>(a, x, tile, m0);
-  for (; tile < a.tile_end; ++tile) Block<Isa, 1, kM, Isa::Sets(kM)>(a, x, tile, m0);
+  for (; tile + kT <= a.tile_end; tile += kT) {
+    Block<Isa, kT, kM, Isa::Sets(kM)>(a, x, tile, 1, m0, total);
+    for (int t = 0; t < kT; ++t) StoreTile<kM>(a, (tile + t) * kTileRows, m0, total[t]);
+  }
+  for (; tile < a.tile_end; ++tile) {
+    Block<Isa, 1, kM, Isa::Sets(kM)>(a, x, tile, 1, m0, total);
+    StoreTile<kM>(a, tile * kTileRows, m0, total[0]);
+  }
 }
 
 // `rows` is in [1, kM]: there is a block for each number of rows.

@@ -6,11 +6,13 @@ namespace {
 
 constexpr CpuFeatures kAvx512Both = kCpuAvx2 | kCpuAvx512 | kCpuAvx512Vnni;
 
+constexpr CpuFeatures kAmx = kAvx512Both | kCpuAmxInt8 | kCpuAmxBf16;
+
 // From how many rows on tiles win over VPDPBUSD: docs/performance.md.
 constexpr int64_t kAmxRows = 4;
 
 constexpr TernaryKernel kKernels[] = {
-    {"gemm_t2_s8_n16k4_amx", "amx", kAvx512Both | kCpuAmxInt8, kAmxRows, GemmT2S8N16k4_Amx},
+    {"gemm_t2_s8_n16k4_amx", "amx", kAmx, kAmxRows, GemmT2S8N16k4_Amx},
     {"gemm_t2_s8_n16k4_avx512vnni", "avx512vnni", kAvx512Both, 1, GemmT2S8N16k4_Avx512Vnni},
     {"gemm_t2_s8_n16k4_avxvnni", "avxvnni", kCpuAvx2 | kCpuAvxVnni, 1, GemmT2S8N16k4_AvxVnni},
     {"gemm_t2_s8_n16k4_avx2", "avx2", kCpuAvx2, 1, GemmT2S8N16k4_Avx2},
@@ -18,6 +20,7 @@ constexpr TernaryKernel kKernels[] = {
 };
 
 const FloatTarget kFloatTargets[] = {
+    {"amx", kAmx, FloatOps_Amx()},
     {"avx512vnni", kAvx512Both, FloatOps_Avx512Vnni()},
     {"avx2", kCpuAvx2, FloatOps_Avx2()},
     {"scalar", 0, FloatOps_Scalar()},

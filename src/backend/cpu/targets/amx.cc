@@ -1,9 +1,20 @@
 // The kernels of one instruction set; compiled with its flags (cmake/cpu_targets.cmake).
+#include "backend/cpu/kernels/attention_amx.h"
+#include "backend/cpu/kernels/float_table.h"
 #include "backend/cpu/kernels/ternary_amx.h"
 #include "backend/cpu/targets/targets.h"
 
 namespace tern::cpu {
 
 void GemmT2S8N16k4_Amx(const GemmArgs& args) { TernaryGemmAmx(args); }
+
+const FloatOps* FloatOps_Amx() {
+  static constexpr FloatOps kWithTiles = [] {
+    FloatOps ops = kFloatOps;
+    ops.attend16 = Attend16Amx;
+    return ops;
+  }();
+  return &kWithTiles;
+}
 
 }  // namespace tern::cpu

@@ -1,7 +1,7 @@
 // The kernels of one instruction set; compiled with its flags (cmake/cpu_targets.cmake).
 #include "backend/cpu/isa/avx2.h"
 
-#include "backend/cpu/kernels/float_ops.h"
+#include "backend/cpu/kernels/float_table.h"
 #include "backend/cpu/kernels/ternary_gemm.h"
 #include "backend/cpu/targets/targets.h"
 

@@ -18,6 +18,7 @@ void GemmT2S8N16k4_NeonDotProd(const GemmArgs& args);
 const FloatOps* FloatOps_Scalar();
 const FloatOps* FloatOps_Avx2();
 const FloatOps* FloatOps_Avx512Vnni();
+const FloatOps* FloatOps_Amx();
 const FloatOps* FloatOps_Neon();
 
 }  // namespace tern::cpu

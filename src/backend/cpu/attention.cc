@@ -1,0 +1,167 @@
+#include "backend/cpu/attention.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "backend/kv_layout.h"
+#include "base/bf16.h"
+#include "base/float16.h"
+#include "base/math.h"
+
+namespace tern::cpu {
+namespace {
+
+constexpr int64_t kMostQueries = 16;
+static_assert(kMaxBlock == kAttentionBlock);
+
+size_t Index(int64_t i) { return static_cast<size_t>(i); }
+
+// A block's numbers: (queries) largest scores, (queries) sums, (queries, head_dim).
+int64_t PartFloats(int64_t queries, int64_t head_dim) { return queries * (head_dim + 2); }
+
+}  // namespace
+
+struct Attention::Call {
+  FloatView q;
+  const HeadShape& shape;
+  const StepInfo& step;
+  const KvLayer& kv;
+  FloatView out;
+  float scale;
+};
+
+void Attention::MakeGroups(const Call& call) {
+  const HeadShape& shape = call.shape;
+  const int64_t share = shape.heads / shape.kv_heads;
+  const int64_t pieces = (share + kMostQueries - 1) / kMostQueries;
+  // The float32 kernel takes the heads of one row.
+  const int64_t most_rows =
+      call.kv.type == KvType::kF32 ? 1 : std::max<int64_t>(1, kMostQueries / share);
+  groups_.clear();
+  const auto rows = static_cast<int64_t>(call.step.positions.size());
+  for (int64_t row = 0, count; row < rows; row += count) {
+    count = 1;
+    int32_t furthest = call.step.positions[Index(row)];
+    while (count < most_rows && row + count < rows &&
+           call.step.slots[Index(row + count)] == call.step.slots[Index(row)])
+      furthest = std::max(furthest, call.step.positions[Index(row + count++)]);
+    for (int64_t kv_head = 0; kv_head < shape.kv_heads; ++kv_head)
+      for (int64_t piece = 0; piece < pieces; ++piece) {
+        const int64_t first = share * piece / pieces, last = share * (piece + 1) / pieces;
+        groups_.push_back({row, count, kv_head * share + first, last - first, kv_head,
+                           furthest / kAttentionBlock + 1});
+      }
+  }
+}
+
+void Attention::AttendBlock(const Call& call, const Group& group, int64_t block,
+                            float* part) const {
+  const int64_t dim = call.shape.head_dim, queries = group.rows * group.heads;
+  const int64_t begin = block * kAttentionBlock;
+  const int64_t slot = call.step.slots[Index(group.row)];
+  float* const largest = part;
+  float* const sum = part + queries;
+  float* const out = part + 2 * queries;
+  if (call.kv.type == KvType::kF32) {
+    const int64_t base = slot * call.kv.capacity * call.shape.kv_cols() + group.kv_head * dim;
+    const int64_t end =
+        std::min(begin + kAttentionBlock, int64_t{call.step.positions[Index(group.row)]} + 1);
+    ops_.attend({call.q.Row(group.row) + group.head * dim, group.heads, dim, call.kv.k32() + base,
+                 call.kv.v32() + base, call.shape.kv_cols(), begin, end, call.scale, largest, sum,
+                 out});
+    return;
+  }
+  const bool bf16 = call.kv.type == KvType::kBf16;
+  std::vector<float> q(Index(queries * dim));
+  int32_t counts[kMostQueries];
+  for (int64_t r = 0; r < group.rows; ++r) {
+    const float* from = call.q.Row(group.row + r) + group.head * dim;
+    float* to = q.data() + r * group.heads * dim;
+    if (bf16)
+      ops_.round_bf16(from, group.heads * dim, to);
+    else
+      std::copy(from, from + group.heads * dim, to);
+    const int64_t seen = call.step.positions[Index(group.row + r)] + 1 - begin;
+    std::fill_n(counts + r * group.heads, group.heads,
+                static_cast<int32_t>(std::clamp<int64_t>(seen, 0, kAttentionBlock)));
+  }
+  const int64_t base = (slot * call.shape.kv_heads + group.kv_head) * call.kv.capacity * dim;
+  ops_.attend16({bf16, q.data(), queries, dim, call.kv.k16() + base, call.kv.v16() + base, begin,
+                 counts, call.scale, largest, sum, out});
+}
+
+void Attention::Join(const Call& call, const Group& group, const float* parts) const {
+  const int64_t dim = call.shape.head_dim, queries = group.rows * group.heads;
+  for (int64_t i = 0; i < queries; ++i) {
+    const int64_t row = group.row + i / group.heads;
+    ops_.join_blocks({parts + i, parts + queries + i, parts + 2 * queries + i * dim,
+                      PartFloats(queries, dim),
+                      call.step.positions[Index(row)] / kAttentionBlock + 1, dim,
+                      call.out.Row(row) + (group.head + i % group.heads) * dim});
+  }
+}
+
+void Attention::Run(FloatView q, const HeadShape& shape, const StepInfo& step, const KvLayer& kv,
+                    FloatView out) {
+  const Call call{q, shape, step, kv, out, 1.0f / std::sqrt(static_cast<float>(shape.head_dim))};
+  MakeGroups(call);
+  const auto count = static_cast<int64_t>(groups_.size());
+  int64_t longest = 0;
+  for (const Group& group : groups_) longest = std::max(longest, group.blocks);
+  const int64_t part = PartFloats(kMostQueries, shape.head_dim);
+
+  // Enough groups for every thread: each joins its blocks while they are in the cache.
+  if (count >= 4 * pool_.threads() || longest == 1) {
+    pool_.ParallelFor(Index(count), 1, [&](size_t first, size_t last) {
+      std::vector<float> parts(Index(longest * part));
+      for (size_t i = first; i < last; ++i) {
+        const Group& group = groups_[i];
+        const int64_t floats = PartFloats(group.rows * group.heads, shape.head_dim);
+        for (int64_t b = 0; b < group.blocks; ++b)
+          AttendBlock(call, group, b, parts.data() + b * floats);
+        Join(call, group, parts.data());
+      }
+    });
+    return;
+  }
+  // One row with a long past, say: its blocks keep the threads busy.
+  parts_.resize(std::max(parts_.size(), Index(count * longest * part)));
+  const auto parts_of = [&](int64_t group) { return parts_.data() + group * longest * part; };
+  pool_.ParallelFor(Index(count * longest), 1, [&](size_t first, size_t last) {
+    for (auto i = static_cast<int64_t>(first); i < static_cast<int64_t>(last); ++i) {
+      const Group& group = groups_[Index(i / longest)];
+      const int64_t b = i % longest;
+      if (b < group.blocks)
+        AttendBlock(
+            call, group, b,
+            parts_of(i / longest) + b * PartFloats(group.rows * group.heads, shape.head_dim));
+    }
+  });
+  pool_.ParallelFor(Index(count), 1, [&](size_t first, size_t last) {
+    for (size_t i = first; i < last; ++i) Join(call, groups_[i], parts_of(static_cast<int64_t>(i)));
+  });
+}
+
+void Attention::Store(const float* kv_row, const HeadShape& shape, int64_t slot, int64_t position,
+                      const KvLayer& kv) const {
+  const int64_t cols = shape.kv_cols(), dim = shape.head_dim;
+  if (kv.type == KvType::kF32) {
+    const int64_t at = (slot * kv.capacity + position) * cols;
+    std::copy(kv_row, kv_row + cols, kv.k32() + at);
+    std::copy(kv_row + cols, kv_row + 2 * cols, kv.v32() + at);
+    return;
+  }
+  const bool bf16 = kv.type == KvType::kBf16;
+  const auto narrow = [bf16](float x) { return bf16 ? FloatToBf16(RoundBf16(x)) : RoundHalf(x); };
+  for (int64_t h = 0; h < shape.kv_heads; ++h) {
+    const int64_t piece = (slot * shape.kv_heads + h) * kv.capacity * dim;
+    const float* k = kv_row + h * dim;
+    uint16_t* to_k = kv.k16() + piece;
+    for (int64_t d = 0; d < dim; ++d) to_k[KeyIndex(kv.type, position, d, dim)] = narrow(k[d]);
+    const float* v = k + cols;
+    uint16_t* to_v = kv.v16() + piece;
+    for (int64_t d = 0; d < dim; ++d) to_v[ValueIndex(kv.type, position, d, dim)] = narrow(v[d]);
+  }
+}
+
+}  // namespace tern::cpu

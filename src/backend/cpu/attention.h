@@ -1,0 +1,44 @@
+// Attention of the CPU backend: cuts the work into tasks and calls the kernels.
+#pragma once
+
+#include <vector>
+
+#include "backend/backend.h"
+#include "backend/cpu/float_contract.h"
+#include "platform/thread_pool.h"
+
+namespace tern::cpu {
+
+/// Thread rule: one caller at a time.
+class Attention {
+ public:
+  Attention(const FloatOps& ops, ThreadPool& pool) : ops_(ops), pool_(pool) {}
+
+  /// As Backend::Attention.
+  void Run(FloatView q, const HeadShape& shape, const StepInfo& step, const KvLayer& kv,
+           FloatView out);
+  /// Keys and values of one row, 2 * kv_cols floats, to their position of a slot.
+  void Store(const float* kv_row, const HeadShape& shape, int64_t slot, int64_t position,
+             const KvLayer& kv) const;
+
+ private:
+  // Queries that share the keys and values they meet: heads [head, head + heads) of each of `rows`
+  // rows of one slot, at most 16 in all.
+  struct Group {
+    int64_t row, rows, head, heads;
+    int64_t kv_head;
+    int64_t blocks;  // that the furthest row sees
+  };
+  struct Call;
+
+  void MakeGroups(const Call& call);
+  void AttendBlock(const Call& call, const Group& group, int64_t block, float* part) const;
+  void Join(const Call& call, const Group& group, const float* parts) const;
+
+  const FloatOps& ops_;
+  ThreadPool& pool_;
+  std::vector<Group> groups_;
+  std::vector<float> parts_;  // blocks on their way to being joined
+};
+
+}  // namespace tern::cpu
