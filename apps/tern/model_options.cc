@@ -21,6 +21,8 @@ constexpr const char* kGroup = "Model";
 
 const std::map<std::string, I2sLayout> kLayouts = {
     {"x86", I2sLayout::kX86}, {"arm", I2sLayout::kArm}, {"rows4", I2sLayout::kRows4}};
+const std::map<std::string, KvType> kKvTypes = {
+    {"f16", KvType::kF16}, {"bf16", KvType::kBf16}, {"f32", KvType::kF32}};
 const std::map<std::string, ActivationType> kActivations = {{"int8", ActivationType::kInt8},
                                                             {"float", ActivationType::kFloat}};
 
@@ -104,6 +106,10 @@ void AddModelOptions(CLI::App& app, ModelOptions& options, unsigned groups) {
   add("--activations", options.activations, "TYPE",
       "Inputs of ternary layers: int8 or float (default: as the model was trained)")
       ->check(OneOf(kActivations));
+  add("--kv", options.kv, "TYPE",
+      "Numbers in the cache of keys and values: f16 (default), bf16 (fastest prefill with AMX) or "
+      "f32 (default with float activations)")
+      ->check(OneOf(kKvTypes));
   if (groups & kModelCompute)
     add("-t,--threads", options.threads, "N",
         "Threads (default: one per CPU); the result is the same with any number")
@@ -142,6 +148,7 @@ Result<std::unique_ptr<Session>> OpenSession(const ModelOptions& options,
   session.tokenizer = ToTokenizerOptions(options);
   session.need_tokenizer = needs.tokenizer;
   if (!options.activations.empty()) session.activations = kActivations.at(options.activations);
+  if (!options.kv.empty()) session.kv = kKvTypes.at(options.kv);
   session.context = needs.context > 0 ? needs.context : options.context;
   session.max_rows = needs.max_rows;
   session.cache = {.folder = CacheFolder(options), .check = options.check};
