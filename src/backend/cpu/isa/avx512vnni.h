@@ -34,7 +34,7 @@ struct Avx512Vnni {
     return _mm512_and_si512(packed, _mm512_set1_epi8(static_cast<char>(3 << (2 * p))));
   }
   static Partial Descale(Partial sum, int p) {
-    return (__m512i)((__v16si)sum >> (2 * p));
+    return reinterpret_cast<__m512i>(reinterpret_cast<__v16si>(sum) >> (2 * p));
   }
   static Vec Broadcast(const int8_t* x) {
     int32_t four;
