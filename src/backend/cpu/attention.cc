@@ -4,8 +4,6 @@
 #include <cmath>
 
 #include "backend/kv_layout.h"
-#include "base/bf16.h"
-#include "base/float16.h"
 #include "base/math.h"
 
 namespace tern::cpu {
@@ -77,10 +75,7 @@ void Attention::AttendBlock(const Call& call, const Group& group, int64_t block,
   for (int64_t r = 0; r < group.rows; ++r) {
     const float* from = call.q.Row(group.row + r) + group.head * dim;
     float* to = q.data() + r * group.heads * dim;
-    if (bf16)
-      ops_.round_bf16(from, group.heads * dim, to);
-    else
-      std::copy(from, from + group.heads * dim, to);
+    ops_.round_factors(bf16, from, group.heads * dim, to);
     const int64_t seen = call.step.positions[Index(group.row + r)] + 1 - begin;
     std::fill_n(counts + r * group.heads, group.heads,
                 static_cast<int32_t>(std::clamp<int64_t>(seen, 0, kAttentionBlock)));
@@ -151,16 +146,23 @@ void Attention::Store(const float* kv_row, const HeadShape& shape, int64_t slot,
     std::copy(kv_row + cols, kv_row + 2 * cols, kv.v32() + at);
     return;
   }
-  const bool bf16 = kv.type == KvType::kBf16;
-  const auto narrow = [bf16](float x) { return bf16 ? FloatToBf16(RoundBf16(x)) : RoundHalf(x); };
+  std::vector<uint16_t> narrow(Index(2 * cols));
+  ops_.narrow(kv.type == KvType::kBf16, kv_row, 2 * cols, narrow.data());
+  // From one element to the next of the same parity, and from one parity to the other.
+  const int64_t k_pair = KeyIndex(kv.type, 0, 2, dim), k_odd = KeyIndex(kv.type, 0, 1, dim);
+  const int64_t v_pair = ValueIndex(kv.type, 0, 2, dim), v_odd = ValueIndex(kv.type, 0, 1, dim);
   for (int64_t h = 0; h < shape.kv_heads; ++h) {
     const int64_t piece = (slot * shape.kv_heads + h) * kv.capacity * dim;
-    const float* k = kv_row + h * dim;
-    uint16_t* to_k = kv.k16() + piece;
-    for (int64_t d = 0; d < dim; ++d) to_k[KeyIndex(kv.type, position, d, dim)] = narrow(k[d]);
-    const float* v = k + cols;
-    uint16_t* to_v = kv.v16() + piece;
-    for (int64_t d = 0; d < dim; ++d) to_v[ValueIndex(kv.type, position, d, dim)] = narrow(v[d]);
+    const uint16_t* k = narrow.data() + h * dim;
+    const uint16_t* v = k + cols;
+    uint16_t* to_k = kv.k16() + piece + KeyIndex(kv.type, position, 0, dim);
+    uint16_t* to_v = kv.v16() + piece + ValueIndex(kv.type, position, 0, dim);
+    for (int64_t i = 0; i < dim / 2; ++i) {
+      to_k[i * k_pair] = k[2 * i];
+      to_k[i * k_pair + k_odd] = k[2 * i + 1];
+      to_v[i * v_pair] = v[2 * i];
+      to_v[i * v_pair + v_odd] = v[2 * i + 1];
+    }
   }
 }
 

@@ -29,7 +29,7 @@ struct AttendArgs {
 /// positions that begins at `begin`.
 struct Attend16Args {
   bool bf16;       // the cache is bfloat16, not halves
-  const float* q;  // (rows, head_dim), rounded to bfloat16 for a bfloat16 cache
+  const float* q;  // (rows, head_dim), rounded (round_factors)
   int64_t rows;
   int64_t head_dim;
   const uint16_t* k;  // of the slot and kv head, from position 0 on
@@ -65,8 +65,10 @@ struct FloatOps {
   /// out = gate(gate) * up; squared ReLU, or SiLU when `silu`.
   void (*gate)(const float* gate, const float* up, int64_t n, bool silu, float* out);
   void (*attend)(const AttendArgs& args);
-  /// To bfloat16 (base/bf16.h), as floats.
-  void (*round_bf16)(const float* x, int64_t n, float* out);
+  /// What a 16-bit cache is multiplied with: rounded to bfloat16, or to 13 bits (base/bf16.h).
+  void (*round_factors)(bool bf16, const float* x, int64_t n, float* out);
+  /// To bfloat16, or halves, as a cache holds them (base/bf16.h).
+  void (*narrow)(bool bf16, const float* x, int64_t n, uint16_t* out);
   void (*attend16)(const Attend16Args& args);
   void (*join_blocks)(const JoinArgs& args);
   /// RoPE: turns the first `dims` elements of a head; cos_sin is dims / 2 cosines, then sines.

@@ -156,6 +156,11 @@ float SumTile(size_t n, Product product) {
   return total;
 }
 
+// What a number of the cache is multiplied with.
+float RoundFactor(KvType type, float x) {
+  return type == KvType::kBf16 ? RoundBf16(x) : Round13<float, uint32_t>(x);
+}
+
 AttentionBlock AttendBlock16(const std::vector<float>& q, const KvRows16& rows, float scale,
                              int64_t begin, int64_t end) {
   const auto count = static_cast<size_t>(end - begin);
@@ -174,10 +179,7 @@ AttentionBlock AttendBlock16(const std::vector<float>& q, const KvRows16& rows, 
     weights[p] = SumTile(q.size(), [&](size_t d) { return q[d] * key(p, d); }) * scale;
   AttentionBlock block;
   block.largest = Largest(weights);
-  for (float& w : weights) {
-    w = Exp(w - block.largest);
-    if (rows.type == KvType::kBf16) w = RoundBf16(w);
-  }
+  for (float& w : weights) w = RoundFactor(rows.type, Exp(w - block.largest));
   block.sum = SumLanes(count, [&](size_t p) { return weights[p]; });
   for (size_t d = 0; d < q.size(); ++d)
     block.out.push_back(SumTile(count, [&](size_t p) { return weights[p] * value(p, d); }));
@@ -196,8 +198,7 @@ void AttendHead(const float* q, const KvRows& rows, float scale, size_t head_dim
 
 void AttendHead16(const float* q, const KvRows16& rows, float scale, size_t head_dim, float* out) {
   std::vector<float> query(q, q + head_dim);
-  if (rows.type == KvType::kBf16)
-    for (float& x : query) x = RoundBf16(x);
+  for (float& x : query) x = RoundFactor(rows.type, x);
   std::vector<AttentionBlock> blocks;
   for (int64_t begin = 0; begin < rows.count; begin += kAttentionBlock)
     blocks.push_back(

@@ -54,8 +54,8 @@ struct KvRows16 {
 /// The same over a 16-bit cache. Sums of products follow AMX's TDPBF16PS (Intel 64 and IA-32
 /// Architectures Software Developer's Manual): over 32 elements or positions at a time, those with
 /// an even index are added up in increasing order, those with an odd index too, and the sum of the
-/// two is added to the total. With kBf16, q and the weights w_p = e^(score - m_b) are rounded to
-/// bfloat16, and l_b is the sum of the rounded weights.
+/// two is added to the total. q and the weights w_p = e^(score - m_b) are rounded as KvType says,
+/// and l_b is the sum of the rounded weights.
 void AttendHead16(const float* q, const KvRows16& rows, float scale, size_t head_dim, float* out);
 
 float Gate(GateFunction function, float x);

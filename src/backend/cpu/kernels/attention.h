@@ -23,13 +23,13 @@ constexpr int64_t kMostQueries = 16;
 #endif
 }
 
-// Products of two bfloat16 are exact in float, so that fusing the addition changes nothing.
-template <bool kBf16>
+// The factors are rounded so that products are exact: fusing the addition changes nothing.
 [[gnu::always_inline]] inline F16 AddProduct(F16 sum, F16 a, F16 b) {
 #if defined(__AVX512F__)
-  if constexpr (kBf16) return (F16)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)sum);
-#endif
+  return (F16)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)sum);
+#else
   return sum + a * b;
+#endif
 }
 
 // Two vectors of 16: elements d and d + 1 of 16 positions, or 16 elements of positions p and p + 1.
@@ -68,11 +68,31 @@ template <bool kBf16>
   }
 }
 
-inline void RoundBf16Row(const float* x, int64_t n, float* out) {
+template <bool kBf16>
+[[gnu::always_inline]] inline F16 RoundFactor(F16 x) {
+  if constexpr (kBf16) return __builtin_bit_cast(F16, Bf16Bits<F16, U16>(x) << 16);
+  return Round13<F16, U16>(x);
+}
+
+inline void RoundFactors(bool bf16, const float* x, int64_t n, float* out) {
   const int64_t whole = n / kLanes * kLanes;
   for (int64_t i = 0; i < whole; i += kLanes)
-    Store(out + i, __builtin_bit_cast(F16, Bf16Bits<F16, U16>(Load(x + i)) << 16));
-  for (int64_t i = whole; i < n; ++i) out[i] = RoundBf16(x[i]);
+    Store(out + i, bf16 ? RoundFactor<true>(Load(x + i)) : RoundFactor<false>(Load(x + i)));
+  for (int64_t i = whole; i < n; ++i)
+    out[i] = bf16 ? RoundBf16(x[i]) : Round13<float, uint32_t>(x[i]);
+}
+
+// To the 16 bits of a cache: bfloat16 or halves.
+inline void NarrowRow(bool bf16, const float* x, int64_t n, uint16_t* out) {
+  const int64_t whole = n / kLanes * kLanes;
+  for (int64_t i = 0; i < whole; i += kLanes) {
+    const F16 v = Load(x + i);
+    *reinterpret_cast<H16*>(out + i) =
+        __builtin_convertvector(bf16 ? Bf16Bits<F16, U16>(v) : HalfBits<F16, U16>(v), H16);
+  }
+  for (int64_t i = whole; i < n; ++i)
+    out[i] = static_cast<uint16_t>(bf16 ? Bf16Bits<float, uint32_t>(x[i])
+                                        : HalfBits<float, uint32_t>(x[i]));
 }
 
 // Scores of kRows queries against kTiles tiles of 16 positions; q (rows, head_dim).
@@ -87,8 +107,8 @@ template <bool kBf16, int kRows, int kTiles>
       for (int t = 0; t < kTiles; ++t) {
         const Pairs pairs = LoadKeys<kBf16>(k + t * 16 * head_dim, d);
         for (int r = 0; r < kRows; ++r) {
-          even[r][t] = AddProduct<kBf16>(even[r][t], pairs.even, Splat(q[r * head_dim + d]));
-          odd[r][t] = AddProduct<kBf16>(odd[r][t], pairs.odd, Splat(q[r * head_dim + d + 1]));
+          even[r][t] = AddProduct(even[r][t], pairs.even, Splat(q[r * head_dim + d]));
+          odd[r][t] = AddProduct(odd[r][t], pairs.odd, Splat(q[r * head_dim + d + 1]));
         }
       }
     }
@@ -118,7 +138,7 @@ inline void Softmax(float* scores, int64_t count, int64_t padded, float scale, f
   F16 sums = {};
   for (int64_t i = 0; i < count; i += kLanes) {
     const F16 e = ExpLanes<F16, U16>(Load(scores + i) - most);
-    const F16 rounded = kBf16 ? __builtin_bit_cast(F16, Bf16Bits<F16, U16>(e) << 16) : e;
+    const F16 rounded = RoundFactor<kBf16>(e);
     const F16 weight = lanes < lane_count(i) ? rounded : F16{};
     Store(scores + i, weight);
     sums += weight;
@@ -140,8 +160,8 @@ template <bool kBf16, int kRows, int kTiles>
       for (int t = 0; t < kTiles; ++t) {
         const Pairs pairs = LoadValues<kBf16>(v, p, d + t * kLanes, head_dim);
         for (int r = 0; r < kRows; ++r) {
-          even[r][t] = AddProduct<kBf16>(even[r][t], pairs.even, Splat(weights[r][p]));
-          odd[r][t] = AddProduct<kBf16>(odd[r][t], pairs.odd, Splat(weights[r][p + 1]));
+          even[r][t] = AddProduct(even[r][t], pairs.even, Splat(weights[r][p]));
+          odd[r][t] = AddProduct(odd[r][t], pairs.odd, Splat(weights[r][p + 1]));
         }
       }
     }

@@ -21,7 +21,8 @@ constexpr int64_t kLanes = 16;
 
 TERN_INLINE F16 Load(const float* p) { return *reinterpret_cast<const F16*>(p); }
 TERN_INLINE void Store(float* p, F16 v) { *reinterpret_cast<F16*>(p) = v; }
-TERN_INLINE F16 Splat(float x) { return F16{} + x; }
+// Not F16{} + x: an addition that compilers must keep, because of -0.
+TERN_INLINE F16 Splat(float x) { return F16{x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
 
 // The last n < 16 floats, zeros behind them: lanes that get nothing added stay as they are.
 TERN_INLINE F16 LoadTail(const float* p, int64_t n) {
