@@ -103,6 +103,9 @@ TERN_TARGET("amx-tile,amx-int8") void ComputeAmx(int64_t rounds) {
   const TileConfig config;
   alignas(64) uint8_t codes[1024];
   for (uint8_t& code : codes) code = 1;
+  // GCC 12's intrinsics don't tell the compiler that they read memory: it would leave out the
+  // stores.
+  __asm__ volatile("" : : "r"(&config), "r"(codes) : "memory");
   _tile_loadconfig(&config);
   _tile_zero(0);
   _tile_zero(1);

@@ -33,6 +33,7 @@ inline void Attend16Amx(const Attend16Args& a) {
   for (int64_t p = 0; p < padded; p += 32) {
     _tile_zero(0);
     _tile_zero(1);
+    StoresBeforeTiles();
     for (int64_t i = 0; i < d; i += 32) {
       _tile_loadd(4, q + i, d * 2);
       _tile_loadd(6, k + p * d + i * 16, 64);
@@ -50,6 +51,7 @@ inline void Attend16Amx(const Attend16Args& a) {
   for (int64_t i = 0; i < d; i += 32) {
     _tile_zero(0);
     _tile_zero(1);
+    StoresBeforeTiles();
     for (int64_t p = 0; p < padded; p += 32) {
       _tile_loadd(4, &narrow[0][p], sizeof narrow[0]);
       _tile_loadd(6, v + p * d + i * 2, d * 4);

@@ -78,6 +78,7 @@ template <bool kTwoRowTiles, bool kTwoTiles>
 template <bool kTwoRowTiles, bool kTwoTiles>
 [[gnu::always_inline]] inline void MultiplyBlock(const int8_t* x, int64_t x_stride,
                                                  const uint8_t* panel0, const uint8_t* panel1) {
+  StoresBeforeTiles();
   _tile_loadd(6, panel0, 64);
   if constexpr (kTwoTiles) _tile_loadd(7, panel1, 64);
   _tile_loadd(4, x, x_stride);

@@ -17,14 +17,20 @@ struct alignas(64) TileConfig {
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
+// GCC 12's intrinsics don't tell the compiler that they read memory: without this, it may leave out
+// stores that only a tile load would see.
+[[gnu::always_inline]] inline void StoresBeforeTiles() { __asm__ volatile("" ::: "memory"); }
+
 // Tiles of 64 bytes a row: 0 and 1 (sums) and 4 (left operand) hold the first 16 of `rows` rows; 2,
 // 3 and 5 the same of the next 16; 6 and 7 (right operand) are whole.
 inline void ConfigureTiles(int64_t rows) {
   TileConfig config;
+  __asm__ volatile("" : : "r"(&config));
   const auto first = static_cast<uint8_t>(rows < 16 ? rows : 16);
   const auto second = static_cast<uint8_t>(rows > 16 && rows < 32 ? rows - 16 : 16);
   config.rows[0] = config.rows[1] = config.rows[4] = first;
   config.rows[2] = config.rows[3] = config.rows[5] = second;
+  StoresBeforeTiles();
   _tile_loadconfig(&config);
 }
 
