@@ -4,6 +4,7 @@
 
 #include "command.h"
 #include "human.h"
+#include "info_plan.h"
 #include "json_lines.h"
 #include "model_report.h"
 
@@ -13,6 +14,8 @@ namespace {
 struct Options {
   ModelOptions model;
   bool tensors = false;
+  bool kernels = false;
+  bool plan = false;
   bool json = false;
 };
 
@@ -88,6 +91,8 @@ void PrintReport(const ModelReport& report, bool tensors) {
 }
 
 Result<int> Info(const Options& options) {
+  if (options.kernels) return PrintKernels(options.json);
+  if (options.plan) return PrintPlan(options.model, options.json);
   TERN_ASSIGN_OR_RETURN(const ModelReport report, ReportModel(options.model));
   if (options.json)
     PrintJsonLine(ToJson(report, options.tensors));
@@ -99,8 +104,16 @@ Result<int> Info(const Options& options) {
 Action Define(CLI::App& app) {
   auto options = std::make_shared<Options>();
   AddModelOptions(app, options->model,
-                  kModelArgument | kModelLayout | kModelTokenizer | kModelContext);
+                  kModelArgument | kModelLayout | kModelTokenizer | kModelContext | kModelCompute);
   app.add_flag("--tensors", options->tensors, "List every tensor too");
+  auto* kernels =
+      app.add_flag("--kernels", options->kernels,
+                   "List the kernels of this build instead: which one runs for how many "
+                   "rows, and why the others don't");
+  app.add_flag("--plan", options->plan,
+               "Load the model and print how it will be run instead: kernels, threads, joined "
+               "operations, where the weights are")
+      ->excludes(kernels);
   app.add_flag("--json", options->json, "Print a line of JSON");
   return [options] { return Info(*options); };
 }
@@ -109,7 +122,9 @@ Action Define(CLI::App& app) {
 
 const Command kInfoCommand = {"info", "What a model file is, and whether tern can run it",
                               "  tern info model.gguf\n"
-                              "  tern info model.gguf --tensors --json",
+                              "  tern info model.gguf --tensors --json\n"
+                              "  tern info model.gguf --plan --opt basic\n"
+                              "  tern info --kernels",
                               Define};
 
 }  // namespace tern::cli

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <filesystem>
@@ -25,6 +26,14 @@ const std::map<std::string, KvType> kKvTypes = {
     {"f16", KvType::kF16}, {"bf16", KvType::kBf16}, {"f32", KvType::kF32}};
 const std::map<std::string, ActivationType> kActivations = {{"int8", ActivationType::kInt8},
                                                             {"float", ActivationType::kFloat}};
+
+const std::map<std::string, OptimizationLevel> kLevels = {
+    {"none", OptimizationLevel::kNone},
+    {"basic", OptimizationLevel::kBasic},
+    {"aggressive", OptimizationLevel::kAggressive}};
+using Preset = SessionOptions (*)(std::string model);
+const std::map<std::string, Preset> kPresets = {{"speed", SessionOptions::OptimizedForSpeed},
+                                                {"memory", SessionOptions::OptimizedForMemory}};
 
 template <class Map>
 CLI::IsMember OneOf(const Map& map) {
@@ -87,7 +96,7 @@ void AddModelOptions(CLI::App& app, ModelOptions& options, unsigned groups) {
   };
   if (groups & (kModelName | kModelArgument))
     add(groups & kModelArgument ? "-m,--model,MODEL" : "-m,--model", options.model, "MODEL",
-        groups & kModelCompute
+        (groups & kModelCompute) && !(groups & kModelArgument)
             ? "GGUF file or Hugging Face folder (default: the built-in model)"
             : "GGUF file, Hugging Face folder, tokenizer.json or tiktoken file (default: the "
               "built-in model)");
@@ -114,6 +123,15 @@ void AddModelOptions(CLI::App& app, ModelOptions& options, unsigned groups) {
     add("-t,--threads", options.threads, "N",
         "Threads (default: one per CPU); the result is the same with any number")
         ->check(CLI::Range(1, 1024));
+  add("--opt", options.level, "LEVEL",
+      "What is done for speed: none (scalar kernels, one operation at a time), basic (the CPU's "
+      "best "
+      "kernels) or aggressive (operations joined, the default); the result is the same")
+      ->check(OneOf(kLevels));
+  add("--for", options.preset, "GOAL",
+      "speed: weights in huge pages; memory: weights stay in the cache file, short passes, a "
+      "context of at most 2048")
+      ->check(OneOf(kPresets));
   add("--cache", options.cache, "DIR",
       "Keep packed weights of large models here, to load them at once next time (default: "
       "$TERN_CACHE, else ~/.cache/tern)");
@@ -143,20 +161,25 @@ TokenizerSourceOptions ToTokenizerOptions(const ModelOptions& options) {
 Result<std::unique_ptr<Session>> OpenSession(const ModelOptions& options,
                                              const SessionNeeds& needs) {
   SessionOptions session;
+  if (!options.preset.empty()) session = kPresets.at(options.preset)("");
   TERN_ASSIGN_OR_RETURN(session.model, ModelPath(options));
   session.source = ToSourceOptions(options);
   session.tokenizer = ToTokenizerOptions(options);
   session.need_tokenizer = needs.tokenizer;
   if (!options.activations.empty()) session.activations = kActivations.at(options.activations);
   if (!options.kv.empty()) session.kv = kKvTypes.at(options.kv);
-  session.context = needs.context > 0 ? needs.context : options.context;
-  session.max_rows = needs.max_rows;
-  session.cache = {.folder = CacheFolder(options), .check = options.check};
+  if (options.context > 0) session.context = options.context;
+  if (needs.context > 0) session.context = needs.context;
+  session.max_rows = std::min(session.max_rows, needs.max_rows);
+  session.level = kLevels.at(options.level);
+  session.cache.folder = CacheFolder(options);
+  session.cache.check = options.check;
   if (!options.cache.empty()) session.cache.min_bytes = 0;  // who names a folder wants a file in it
   session.logit_rows = needs.logit_rows;
   Progress progress("loading " + fs::path(session.model).filename().string());
   session.progress = [&](int64_t done, int64_t total) { progress.Update(done, total, "layers"); };
-  TERN_ASSIGN_OR_RETURN(auto backend, CreateBackend(options.backend, {.threads = options.threads}));
+  TERN_ASSIGN_OR_RETURN(auto backend, CreateBackend(options.backend, {.threads = options.threads,
+                                                                      .level = session.level}));
   TERN_ASSIGN_OR_RETURN(auto opened, Session::Open(std::move(backend), session));
   progress.Finish();
   PrintNotes(*opened, options.context);

@@ -18,7 +18,9 @@ struct ModelOptions {
   std::string kv;           // empty: as the activations want it
   int threads = 0;
   int64_t context = 0;
-  std::string cache;  // folder; empty: $TERN_CACHE, else the user's cache folder
+  std::string level = "aggressive";  // of optimisation
+  std::string preset;                // "speed", "memory", or empty
+  std::string cache;                 // folder; empty: $TERN_CACHE, else the user's cache folder
   bool no_cache = false;
   bool check = false;  // compares the cache with its digests
 };
@@ -30,7 +32,7 @@ enum ModelOptionGroup : unsigned {
   kModelLayout = 4,     // --i2s-layout
   kModelTokenizer = 8,  // --pre
   kModelContext = 16,   // --ctx
-  kModelCompute = 32,   // --activations, --kv, --threads, --backend, --cache, --no-cache, --check
+  kModelCompute = 32,   // --activations, --kv, --threads, --backend, --opt, --for, cache options
   kModelBackend = 64,   // the same without --threads
 };
 

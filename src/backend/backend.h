@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "backend/kv_layout.h"
 #include "base/result.h"
@@ -51,6 +53,7 @@ struct PackedBlob {
   int64_t group = 0;
   std::span<const std::byte> bytes;
   std::shared_ptr<const void> owner;  // of the bytes
+  bool copy = false;                  // into the backend's own memory, whatever is best there
 };
 
 /// The token table, shape (vocabulary, dim): rows for the embedding, dot products for the head.
@@ -129,6 +132,20 @@ struct RopeOptions {
   float eps = 0;
 };
 
+/// The kernel that ternary layers get for first_rows to last_rows (0: any more) rows of inputs.
+struct KernelRange {
+  int64_t first_rows = 1;
+  int64_t last_rows = 0;
+  std::string kernel;
+};
+
+/// How loops are cut. The result doesn't depend on it.
+struct ThreadLayout {
+  int parts = 1;    // of a long loop
+  int workers = 1;  // threads that run them
+  bool pinned = false;
+};
+
 /// Operations are ordered as called and noexcept; faults of a device surface in Synchronize().
 /// Thread rule: one caller at a time.
 class Backend {
@@ -138,6 +155,9 @@ class Backend {
   virtual std::string_view name() const = 0;
   /// CPU threads it computes with.
   virtual int threads() const = 0;
+  virtual ThreadLayout thread_layout() const { return {threads(), threads(), false}; }
+  /// Empty for a backend without a choice.
+  virtual std::vector<KernelRange> kernel_ranges() const { return {}; }
 
   /// Zeroed memory, aligned to 64 bytes. Errors: kResourceExhausted.
   virtual Result<Buffer> Allocate(size_t bytes) = 0;
@@ -148,7 +168,7 @@ class Backend {
   /// Name and version of how Pack lays matrices out: blobs of another layout mean something else.
   /// "" when this backend can't restore.
   virtual std::string_view packed_layout() const { return {}; }
-  /// The matrix that had this blob, without copying it. Errors: kCorrupt when sizes don't agree.
+  /// The matrix that had this blob. Errors: kCorrupt when sizes don't agree.
   virtual Result<std::unique_ptr<PackedTernary>> Restore(const PackedBlob&) {
     return Fail(Code::kUnsupported, "backend {} does not restore packed weights", name());
   }

@@ -96,8 +96,7 @@ ModelCost CostOf(Session& session) {
   const KvShape& cache = session.cache().shape();
   cost.kv_bytes = cache.bytes() / static_cast<uint64_t>(cache.slots * cache.capacity);
   for (const LayerWeights& layer : model.layers)
-    for (const auto* w : {&layer.qkv, &layer.o, &layer.gate_up, &layer.down})
-      cost.ternary_ops += 2 * (*w)->rows() * (*w)->cols();
+    for (const PackedTernary* w : layer.Matrices()) cost.ternary_ops += 2 * w->rows() * w->cols();
   return cost;
 }
 

@@ -14,6 +14,9 @@ KvType DefaultKv(ActivationType activations) {
   return activations == ActivationType::kFloat ? KvType::kF32 : KvType::kF16;
 }
 
+// OptimizedForMemory.
+constexpr int64_t kSmallContext = 2048, kShortPass = 32;
+
 }  // namespace
 
 Status CheckVocabulary(const std::string& path, size_t tokens, int64_t rows) {
@@ -22,6 +25,23 @@ Status CheckVocabulary(const std::string& path, size_t tokens, int64_t rows) {
   return Fail(Code::kCorrupt,
               "{}: the vocabulary has {} tokens, expected {}, one for each row of the embedding",
               path, count, rows);
+}
+
+SessionOptions SessionOptions::OptimizedForSpeed(std::string model) {
+  SessionOptions options;
+  options.model = std::move(model);
+  options.cache.copy = true;
+  return options;
+}
+
+SessionOptions SessionOptions::OptimizedForMemory(std::string model) {
+  SessionOptions options;
+  options.model = std::move(model);
+  options.default_context = kSmallContext;
+  options.max_rows = kShortPass;
+  options.kv = KvType::kF16;
+  options.cache.min_bytes = 0;
+  return options;
 }
 
 Result<std::unique_ptr<Session>> Session::Open(std::unique_ptr<Backend> backend,
@@ -36,21 +56,24 @@ Result<std::unique_ptr<Session>> Session::Open(std::unique_ptr<Backend> backend,
     TERN_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(*session->source_));
     TERN_TRY(CheckVocabulary(options.model, session->tokenizer_->size(), config.vocab));
   }
-  TERN_ASSIGN_OR_RETURN(session->model_,
-                        LoadModel(*session->source_, *session->backend_,
-                                  {options.source, options.cache, options.progress}));
+  TERN_ASSIGN_OR_RETURN(session->model_, LoadModel(*session->source_, *session->backend_,
+                                                   {.source = options.source,
+                                                    .cache = options.cache,
+                                                    .level = options.level,
+                                                    .progress = options.progress}));
   const ModelConfig& config = session->model_.config;
   session->activations_ = options.activations.value_or(config.trained_with);
   const int64_t context =
-      options.context > 0 ? options.context : std::min(config.context, kDefaultContext);
-  TERN_ASSIGN_OR_RETURN(
-      session->decoder_,
-      Decoder::Create(session->model_, *session->backend_,
-                      {.max_rows = std::min(options.max_rows, context),
-                       .max_logit_rows = options.logit_rows,
-                       .max_positions = context,
-                       .activations = session->activations_,
-                       .kv = options.kv.value_or(DefaultKv(session->activations_))}));
+      options.context > 0 ? options.context : std::min(config.context, options.default_context);
+  const DecoderOptions decoder{.max_rows = std::min(options.max_rows, context),
+                               .max_logit_rows = options.logit_rows,
+                               .max_positions = context,
+                               .activations = session->activations_,
+                               .kv = options.kv.value_or(DefaultKv(session->activations_)),
+                               .level = options.level};
+  session->plan_ = MakePlan(session->model_, *session->backend_, decoder);
+  TERN_ASSIGN_OR_RETURN(session->decoder_,
+                        Decoder::Create(session->model_, *session->backend_, decoder));
   TERN_ASSIGN_OR_RETURN(session->cache_, session->decoder_->CreateCache(1, context));
   return session;
 }

@@ -9,25 +9,36 @@
 #include "formats/weight_source.h"
 #include "model/decoder.h"
 #include "model/model.h"
+#include "model/plan.h"
 #include "model/tokenizer_source.h"
 
 namespace tern {
 
+inline constexpr int64_t kDefaultContext = 4096;
+
 struct SessionOptions {
+  /// The fastest answers, for the memory that it takes: long passes, weights in huge pages.
+  static SessionOptions OptimizedForSpeed(std::string model);
+  /// The least memory of this process: weights stay in the cache file, which other processes share
+  /// (cache.folder has to name one), short passes, a context of at most 2048
+  /// in halves.
+  static SessionOptions OptimizedForMemory(std::string model);
+
   std::string model;  // a GGUF file or a Hugging Face folder
   SourceOptions source = {};
   TokenizerSourceOptions tokenizer = {};
   bool need_tokenizer = true;  // false: a model without vocabulary will do (tern logits)
   std::optional<ActivationType> activations = {};  // absent: what the model was trained with
   std::optional<KvType> kv = {};  // absent: halves, or floats for float activations
-  int64_t context = 0;  // positions of the cache; 0: the model's context, at most kDefaultContext
+  int64_t context = 0;  // positions of the cache; 0: the model's context, at most default_context
+  int64_t default_context = kDefaultContext;
   int64_t max_rows = 512;  // of one forward pass
   int64_t logit_rows = 1;  // of them that can have logits; perplexity wants all
   CacheOptions cache = {};
+  /// The backend should have been made for the same level.
+  OptimizationLevel level = OptimizationLevel::kAggressive;
   LoadProgress progress = {};
 };
-
-inline constexpr int64_t kDefaultContext = 4096;
 
 /// Thread rule: one caller at a time.
 class Session {
@@ -45,6 +56,7 @@ class Session {
   /// nullptr when the model has none.
   const Tokenizer* tokenizer() const { return tokenizer_.get(); }
   ActivationType activations() const { return activations_; }
+  const ExecutionPlan& plan() const { return plan_; }
 
   /// Needs a tokenizer.
   Generator NewGenerator() {
@@ -62,6 +74,7 @@ class Session {
   std::unique_ptr<Decoder> decoder_;
   std::optional<KvCache> cache_;
   ActivationType activations_ = ActivationType::kInt8;
+  ExecutionPlan plan_;
 };
 
 /// kCorrupt when a vocabulary can't belong to an embedding with this many rows: more tokens than

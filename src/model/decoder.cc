@@ -1,6 +1,7 @@
 #include "model/decoder.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/math.h"
 
@@ -15,8 +16,7 @@ size_t FloatBytes(int64_t rows, int64_t cols) {
 int64_t FinestGroup(const Model& model) {
   int64_t finest = model.config.ffn;
   for (const LayerWeights& w : model.layers)
-    for (const auto* m : {&w.qkv, &w.o, &w.gate_up, &w.down})
-      finest = std::min(finest, (*m)->group());
+    for (const PackedTernary* m : w.Matrices()) finest = std::min(finest, m->group());
   return finest;
 }
 
@@ -36,6 +36,7 @@ Result<std::unique_ptr<Decoder>> Decoder::Create(const Model& model, Backend& ba
 Status Decoder::AllocateBuffers() {
   const int64_t rows = options_.max_rows, logit_rows = std::min(options_.max_logit_rows, rows);
   const int64_t widest = InputStride(std::max({cfg_.dim, cfg_.heads.q_cols(), cfg_.ffn}));
+  const bool norms_apart = options_.level != OptimizationLevel::kAggressive;
   const int64_t groups = widest / FinestGroup(model_) + 1;
   const struct {
     Buffer* buffer;
@@ -50,12 +51,15 @@ Status Decoder::AllocateBuffers() {
       {&in_step_, FloatBytes(rows, groups)},
       {&in_sums_, FloatBytes(rows, groups)},
       {&in_values_, options_.activations == ActivationType::kFloat ? FloatBytes(rows, widest) : 0},
+      {&normed_, norms_apart ? FloatBytes(rows, widest) : 0},
       {&final_, FloatBytes(logit_rows, cfg_.dim)},
       {&logits_, FloatBytes(logit_rows, cfg_.vocab)},
   };
   for (const auto& w : wanted) {
     TERN_ASSIGN_OR_RETURN(*w.buffer, be_.Allocate(w.bytes));
   }
+  all_rows_.resize(norms_apart ? static_cast<size_t>(rows) : 0);
+  std::iota(all_rows_.begin(), all_rows_.end(), 0);
   TERN_ASSIGN_OR_RETURN(rope_, be_.Upload(RopeTable(cfg_.rope, options_.max_positions)));
   return {};
 }
@@ -68,16 +72,35 @@ FloatView Decoder::Rows(const Buffer& buffer, int64_t rows, int64_t cols) const 
   return {buffer.as<float>(), rows, cols};
 }
 
-LinearInput Decoder::Input(const PackedTernary& w, int64_t rows) const {
+LinearInput Decoder::Input(int64_t cols, int64_t group, int64_t rows) const {
   return {.type = options_.activations,
           .rows = rows,
-          .cols = w.cols(),
-          .group = w.group(),
-          .stride = InputStride(w.cols()),
+          .cols = cols,
+          .group = group,
+          .stride = InputStride(cols),
           .q = in_q_.as<int8_t>(),
           .step = in_step_.as<float>(),
           .sums = in_sums_.as<int32_t>(),
           .values = in_values_.as<float>()};
+}
+
+void Decoder::Normalize(FloatView x, const Buffer& gain, const LinearInput& out) {
+  if (options_.level == OptimizationLevel::kAggressive || gain.empty()) {
+    be_.NormQuantize(x, gain.as<float>(), cfg_.eps, out);
+    return;
+  }
+  const FloatView normed = Rows(normed_, x.rows, x.cols);
+  be_.NormRows(x, std::span(all_rows_).first(static_cast<size_t>(x.rows)), gain.as<float>(),
+               cfg_.eps, normed);
+  be_.NormQuantize(normed, nullptr, cfg_.eps, out);
+}
+
+void Decoder::Linear(const LinearInput& in, const MatrixParts& parts, FloatView y) {
+  int64_t at = 0;
+  for (const auto& matrix : parts.matrices) {
+    be_.Linear(in, *matrix, y.Columns(at, matrix->rows()), Epilogue::kStore);
+    at += matrix->rows();
+  }
 }
 
 Status Decoder::CheckBatch(const Batch& batch, const KvCache& cache) const {
@@ -141,22 +164,27 @@ void Decoder::Layer(const LayerWeights& w, const StepInfo& step, const KvLayer& 
   const RopeOptions rope{cfg_.rope_style,      cfg_.rope.dims,       rope_.as<float>(),
                          w.q_norm.as<float>(), w.k_norm.as<float>(), cfg_.eps};
 
-  const LinearInput attn_in = Input(*w.qkv, rows);
-  be_.NormQuantize(x, w.attn_norm.as<float>(), cfg_.eps, attn_in);
-  be_.Linear(attn_in, *w.qkv, qkv, Epilogue::kStore);
+  const LinearInput attn_in = Input(w.qkv.cols(), w.qkv.group(), rows);
+  Normalize(x, w.attn_norm, attn_in);
+  Linear(attn_in, w.qkv, qkv);
   be_.RopeStoreKv(qkv, heads, rope, step, kv);
   be_.Attention(qkv.Columns(0, heads.q_cols()), heads, step, kv, att);
 
-  const LinearInput o_in = Input(*w.o, rows);
-  be_.NormQuantize(att, w.attn_sub_norm.as<float>(), cfg_.eps, o_in);
+  const LinearInput o_in = Input(w.o->cols(), w.o->group(), rows);
+  Normalize(att, w.attn_sub_norm, o_in);
   be_.Linear(o_in, *w.o, x, Epilogue::kAdd);
 
-  const LinearInput ffn_in = Input(*w.gate_up, rows);
-  be_.NormQuantize(x, w.ffn_norm.as<float>(), cfg_.eps, ffn_in);
-  be_.LinearGated(ffn_in, *w.gate_up, cfg_.gate, gate_up, h);
+  const LinearInput ffn_in = Input(w.gate_up.cols(), w.gate_up.group(), rows);
+  Normalize(x, w.ffn_norm, ffn_in);
+  if (w.gate_up.matrices.size() == 1) {
+    be_.LinearGated(ffn_in, *w.gate_up.matrices[0], cfg_.gate, gate_up, h);
+  } else {
+    Linear(ffn_in, w.gate_up, gate_up);
+    be_.GatedActivation(gate_up, cfg_.gate, h);
+  }
 
-  const LinearInput down_in = Input(*w.down, rows);
-  be_.NormQuantize(h, w.ffn_sub_norm.as<float>(), cfg_.eps, down_in);
+  const LinearInput down_in = Input(w.down->cols(), w.down->group(), rows);
+  Normalize(h, w.ffn_sub_norm, down_in);
   be_.Linear(down_in, *w.down, x, Epilogue::kAdd);
 }
 

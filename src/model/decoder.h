@@ -15,6 +15,8 @@ struct DecoderOptions {
   int64_t max_positions = 0;     // 0: the model's context
   ActivationType activations = ActivationType::kInt8;
   KvType kv = KvType::kF16;
+  /// Below kAggressive, norms and quantisation are operations of their own.
+  OptimizationLevel level = OptimizationLevel::kAggressive;
 };
 
 class Decoder final : public Executor {
@@ -35,26 +37,30 @@ class Decoder final : public Executor {
   Status AllocateBuffers();
   Status CheckBatch(const Batch& batch, const KvCache& cache) const;
   void Layer(const LayerWeights& w, const StepInfo& step, const KvLayer& kv, int64_t rows);
+  void Normalize(FloatView x, const Buffer& gain, const LinearInput& out);
+  void Linear(const LinearInput& in, const MatrixParts& parts, FloatView y);
   FloatView Rows(const Buffer& buffer, int64_t rows, int64_t cols) const;
-  LinearInput Input(const PackedTernary& w, int64_t rows) const;
+  LinearInput Input(int64_t cols, int64_t group, int64_t rows) const;
 
   const Model& model_;
   const ModelConfig& cfg_;
   Backend& be_;
   DecoderOptions options_;
   // Buffers of max_rows rows, named as the papers name what they hold:
-  Buffer x_;          // (rows, dim) residual stream
-  Buffer qkv_;        // (rows, (heads + 2 kv_heads) * head_dim)
-  Buffer att_;        // (rows, heads * head_dim)
-  Buffer gate_up_;    // (rows, 2 * ffn)
-  Buffer h_;          // (rows, ffn)
-  Buffer in_q_;       // (rows, widest input, padded) int8
-  Buffer in_step_;    // (rows, groups of the widest input)
-  Buffer in_sums_;    // (rows, groups of the widest input) int32
-  Buffer in_values_;  // (rows, widest input, padded) float activations
-  Buffer final_;      // (logit rows, dim)
-  Buffer logits_;     // (logit rows, vocab)
-  Buffer rope_;       // (positions, rope dims)
+  Buffer x_;                       // (rows, dim) residual stream
+  Buffer qkv_;                     // (rows, (heads + 2 kv_heads) * head_dim)
+  Buffer att_;                     // (rows, heads * head_dim)
+  Buffer gate_up_;                 // (rows, 2 * ffn)
+  Buffer h_;                       // (rows, ffn)
+  Buffer in_q_;                    // (rows, widest input, padded) int8
+  Buffer in_step_;                 // (rows, groups of the widest input)
+  Buffer in_sums_;                 // (rows, groups of the widest input) int32
+  Buffer in_values_;               // (rows, widest input, padded) float activations
+  Buffer normed_;                  // (rows, widest input), when norms are apart
+  Buffer final_;                   // (logit rows, dim)
+  Buffer logits_;                  // (logit rows, vocab)
+  Buffer rope_;                    // (positions, rope dims)
+  std::vector<int32_t> all_rows_;  // 0, 1, ..
 };
 
 }  // namespace tern

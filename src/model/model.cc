@@ -44,8 +44,8 @@ Status CheckTensor(const WeightSource& source, const ExpectedTensor& expected) {
 
 class Loader {
  public:
-  Loader(const WeightSource& source, Backend& backend, WeightCache& cache)
-      : source_(source), backend_(backend), cache_(cache) {}
+  Loader(const WeightSource& source, Backend& backend, WeightCache& cache, bool join)
+      : source_(source), backend_(backend), cache_(cache), join_(join) {}
 
   Result<Buffer> Gain(const std::string& name, int64_t size) {
     TERN_TRY(CheckTensor(source_, {name, 1, size, false, false}));
@@ -77,6 +77,23 @@ class Loader {
     std::string name;
     int64_t rows;
   };
+
+  // Inputs are quantised once for all parts: that takes the same groups in each. Stacked matrices
+  // have the finest ones.
+  Result<MatrixParts> PackParts(std::span<const Part> parts, int64_t cols) {
+    MatrixParts packed;
+    bool one_group = true;
+    for (size_t i = 0; i < parts.size() && !join_; ++i) {
+      TERN_ASSIGN_OR_RETURN(auto matrix, Pack(parts.subspan(i, 1), cols));
+      packed.matrices.push_back(std::move(matrix));
+      one_group = one_group && packed.matrices[i]->group() == packed.group();
+    }
+    if (!join_ && one_group) return packed;
+    packed.matrices.clear();
+    TERN_ASSIGN_OR_RETURN(auto matrix, Pack(parts, cols));
+    packed.matrices.push_back(std::move(matrix));
+    return packed;
+  }
 
   // Matrices with the same input, as one.
   Result<std::unique_ptr<PackedTernary>> Pack(std::span<const Part> parts, int64_t cols) {
@@ -125,11 +142,11 @@ class Loader {
     const std::array<Part, 3> qkv = {{{name("attn_q"), heads.q_cols()},
                                       {name("attn_k"), heads.kv_cols()},
                                       {name("attn_v"), heads.kv_cols()}}};
-    TERN_ASSIGN_OR_RETURN(w.qkv, Pack(qkv, c.dim));
+    TERN_ASSIGN_OR_RETURN(w.qkv, PackParts(qkv, c.dim));
     const std::array<Part, 1> o = {{{name("attn_output"), c.dim}}};
     TERN_ASSIGN_OR_RETURN(w.o, Pack(o, heads.q_cols()));
     const std::array<Part, 2> gate_up = {{{name("ffn_gate"), c.ffn}, {name("ffn_up"), c.ffn}}};
-    TERN_ASSIGN_OR_RETURN(w.gate_up, Pack(gate_up, c.dim));
+    TERN_ASSIGN_OR_RETURN(w.gate_up, PackParts(gate_up, c.dim));
     const std::array<Part, 1> down = {{{name("ffn_down"), c.dim}}};
     TERN_ASSIGN_OR_RETURN(w.down, Pack(down, c.ffn));
     return w;
@@ -139,9 +156,17 @@ class Loader {
   const WeightSource& source_;
   Backend& backend_;
   WeightCache& cache_;
+  const bool join_;
 };
 
 }  // namespace
+
+std::vector<const PackedTernary*> LayerWeights::Matrices() const {
+  std::vector<const PackedTernary*> all = {o.get(), down.get()};
+  for (const MatrixParts* parts : {&qkv, &gate_up})
+    for (const auto& matrix : parts->matrices) all.push_back(matrix.get());
+  return all;
+}
 
 size_t Model::WeightBytes() const {
   size_t total = embedding->bytes() + (head ? head->bytes() : 0) + output_norm.bytes();
@@ -149,7 +174,7 @@ size_t Model::WeightBytes() const {
     for (const Buffer* b :
          {&w.attn_norm, &w.attn_sub_norm, &w.q_norm, &w.k_norm, &w.ffn_norm, &w.ffn_sub_norm})
       total += b->bytes();
-    for (const auto* m : {&w.qkv, &w.o, &w.gate_up, &w.down}) total += (*m)->bytes();
+    for (const PackedTernary* m : w.Matrices()) total += m->bytes();
   }
   return total;
 }
@@ -200,9 +225,10 @@ Result<Model> LoadModel(const WeightSource& source, Backend& backend, const Load
   TERN_ASSIGN_OR_RETURN(model.config, ReadModelConfig(source));
   const ModelConfig& c = model.config;
   TERN_TRY(CheckTensors(source, c));
-  WeightCache cache =
-      WeightCache::Open(options.cache, source, options.source, backend, "fused", PackedBytes(c));
-  Loader loader(source, backend, cache);
+  const bool join = options.level == OptimizationLevel::kAggressive;
+  WeightCache cache = WeightCache::Open(options.cache, source, options.source, backend,
+                                        join ? "joined" : "apart", PackedBytes(c));
+  Loader loader(source, backend, cache, join);
   TERN_ASSIGN_OR_RETURN(model.embedding, loader.Table("token_embd.weight", c.vocab, c.dim));
   if (source.Find("output.weight")) {
     TERN_ASSIGN_OR_RETURN(model.head, loader.Table("output.weight", c.vocab, c.dim));

@@ -9,21 +9,33 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "backend/optimization.h"
 #include "formats/weight_source.h"
 #include "model/model_config.h"
 #include "model/weight_cache.h"
 
 namespace tern {
 
+/// Matrices with the same input and the same groups of scales; their outputs stand side by side.
+struct MatrixParts {
+  std::vector<std::unique_ptr<PackedTernary>> matrices;
+
+  int64_t cols() const { return matrices[0]->cols(); }
+  int64_t group() const { return matrices[0]->group(); }
+};
+
 /// Gains are (dim) unless said otherwise; an empty buffer means the model has none.
 struct LayerWeights {
-  Buffer attn_norm, attn_sub_norm;         // attn_sub_norm: (heads * head_dim)
-  Buffer q_norm, k_norm;                   // (head_dim)
-  Buffer ffn_norm, ffn_sub_norm;           // ffn_sub_norm: (ffn)
-  std::unique_ptr<PackedTernary> qkv;      // (heads * head_dim + 2 * kv_heads * head_dim, dim)
-  std::unique_ptr<PackedTernary> o;        // (dim, heads * head_dim)
-  std::unique_ptr<PackedTernary> gate_up;  // (2 * ffn, dim)
-  std::unique_ptr<PackedTernary> down;     // (dim, ffn)
+  Buffer attn_norm, attn_sub_norm;      // attn_sub_norm: (heads * head_dim)
+  Buffer q_norm, k_norm;                // (head_dim)
+  Buffer ffn_norm, ffn_sub_norm;        // ffn_sub_norm: (ffn)
+  MatrixParts qkv;                      // (heads * head_dim + 2 * kv_heads * head_dim, dim)
+  std::unique_ptr<PackedTernary> o;     // (dim, heads * head_dim)
+  MatrixParts gate_up;                  // (2 * ffn, dim)
+  std::unique_ptr<PackedTernary> down;  // (dim, ffn)
+
+  /// All of them.
+  std::vector<const PackedTernary*> Matrices() const;
 };
 
 struct Model {
@@ -45,6 +57,8 @@ using LoadProgress = std::function<void(int64_t, int64_t)>;
 struct LoadOptions {
   SourceOptions source = {};  // with which the source was opened
   CacheOptions cache = {};
+  /// Below kAggressive, query, key and value, and gate and up, stay matrices of their own.
+  OptimizationLevel level = OptimizationLevel::kAggressive;
   LoadProgress progress = {};
 };
 

@@ -14,6 +14,8 @@ std::string_view CacheUseName(CacheUse use) {
       return "not possible";
     case CacheUse::kMapped:
       return "mapped";
+    case CacheUse::kCopied:
+      return "copied";
     case CacheUse::kWritten:
       return "written";
     case CacheUse::kFailed:
@@ -39,7 +41,8 @@ WeightCache WeightCache::Open(const CacheOptions& options, const WeightSource& s
     if (auto verified = (*opened)->Verify(); !verified) opened = tl::unexpected(verified.error());
   }
   if (opened) {
-    cache.report_.use = CacheUse::kMapped;
+    cache.report_.use = options.copy ? CacheUse::kCopied : CacheUse::kMapped;
+    cache.copy_ = options.copy;
     cache.mapped_ = std::move(*opened);
     return cache;
   }
@@ -69,7 +72,7 @@ std::unique_ptr<PackedTernary> WeightCache::Get(const std::string& name, int64_t
   if (!mapped_) return nullptr;
   const CachedBlob* blob = mapped_->Find(name);
   if (blob && blob->rows == rows && blob->cols == cols) {
-    auto restored = backend.Restore({rows, cols, blob->group, blob->bytes, mapped_});
+    auto restored = backend.Restore({rows, cols, blob->group, blob->bytes, mapped_, copy_});
     if (restored) {
       report_.bytes += blob->bytes.size();
       return std::move(*restored);

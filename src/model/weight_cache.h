@@ -17,6 +17,7 @@ struct CacheOptions {
   /// Models whose packed weights take less are packed each time: that is quick.
   uint64_t min_bytes = uint64_t{64} << 20;
   bool check = false;  // reads all of the file to compare digests
+  bool copy = false;   // weights of the file into memory, where huge pages hold them
 };
 
 /// What became of the cache in a load.
@@ -25,6 +26,7 @@ enum class CacheUse : uint8_t {
   kSmall,        // the model is too small to need it
   kUnsupported,  // the backend, or the source, can't have one
   kMapped,       // the weights lie in the file
+  kCopied,       // the weights came from the file
   kWritten,      // packed, and the file is there now
   kFailed,       // packed, and the file could not be written: see note
 };
@@ -64,6 +66,7 @@ class WeightCache {
   PackedCacheKey key_;
   std::shared_ptr<const PackedCache> mapped_;
   std::unique_ptr<PackedCacheWriter> writer_;
+  bool copy_ = false;
   CacheReport report_;
 };
 

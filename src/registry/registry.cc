@@ -14,7 +14,7 @@ struct Entry {
 };
 
 constexpr Entry kBackends[] = {
-    {"cpu", [](const BackendOptions& o) { return CreateCpuBackend(o.threads); }},
+    {"cpu", [](const BackendOptions& o) { return CreateCpuBackend(o.threads, o.level); }},
     {"reference",
      [](const BackendOptions& o) -> Result<std::unique_ptr<Backend>> {
        return CreateReferenceBackend(o.threads);

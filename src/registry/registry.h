@@ -7,11 +7,13 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "backend/optimization.h"
 
 namespace tern {
 
 struct BackendOptions {
   int threads = 0;  // <= 0: one per usable CPU
+  OptimizationLevel level = OptimizationLevel::kAggressive;
 };
 
 /// Names in order of preference.

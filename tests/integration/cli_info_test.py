@@ -53,6 +53,48 @@ class Info(CliTest):
         self.assertEqual(self.report(path, "--ctx", 128)["memory"]["kv_cache"], LAYERS * 256 * KV_HEADS * HEAD_DIM * 4)
         self.assertEqual(self.report(path), self.report(path, "-m"))
 
+    def test_every_kernel_runs_or_says_why_not(self):
+        report = json.loads(self.ok("info", "--kernels", "--json", env={"TERN_FORCE_ISA": ""}).text)
+        self.assertEqual(report["kernels"][-1]["isa"], "scalar")
+        self.assertEqual(report["forced"], "")
+        for kernel in report["kernels"]:
+            self.assertEqual(bool(kernel["rows"]), not kernel["rejected"], kernel)
+        self.assertTrue(any(kernel["rows"].startswith("1") for kernel in report["kernels"]), report)
+        text = self.ok("info", "--kernels").text
+        for kernel in report["kernels"]:
+            self.assertIn(kernel["name"], text)
+
+    def test_a_forced_instruction_set_shows(self):
+        report = json.loads(self.ok("info", "--kernels", "--json", env={"TERN_FORCE_ISA": "scalar"}).text)
+        rows = {kernel["isa"]: kernel["rows"] for kernel in report["kernels"]}
+        self.assertEqual(rows.pop("scalar"), "1+")
+        self.assertEqual(set(rows.values()) - {""}, set())
+        for kernel in report["kernels"][:-1]:
+            self.assertRegex(kernel["rejected"], "TERN_FORCE_ISA is scalar|this CPU lacks")
+        self.fails("info", "--kernels", env={"TERN_FORCE_ISA": "mmx"}, names=["TERN_FORCE_ISA", "mmx"])
+
+    def test_the_plan_of_each_level(self):
+        path = tiny_model.make_gguf().write("tiny.gguf")
+        plans = {level: json.loads(self.ok("info", path, "--plan", "--json", "--opt", level).text)
+                 for level in ("none", "basic", "aggressive")}
+        for level, plan in plans.items():
+            self.assertEqual(plan["optimisation"], level)
+        qkv = (HEADS + 2 * KV_HEADS) * HEAD_DIM
+        self.assertEqual(plans["aggressive"]["query, key, value"], f"one matrix of {qkv} x {DIM}")
+        self.assertTrue(plans["basic"]["query, key, value"].startswith("3 matrices: "))
+        self.assertIn("scalar", plans["none"]["kernel, any rows"])
+        self.assertEqual(plans["aggressive"]["norm, quantise"], "one operation")
+        text = self.ok("info", path, "--plan", "--for", "memory", "--cache", "kept", "-t", 3).text
+        for part in ("in 3 parts", "kept in kept", "256 positions", "32 rows a pass"):
+            self.assertIn(part, text)
+        self.assertIn("copied from kept", self.ok("info", path, "--plan", "--for", "speed", "--cache", "kept").text)
+
+    def test_levels_change_nothing_in_the_text(self):
+        path = tiny_model.make_gguf().write("tiny.gguf")
+        texts = {self.ok("run", "-m", path, "-p", "the", "-n", 12, "--temp", 0, "--opt", level).stdout
+                 for level in ("none", "basic", "aggressive")}
+        self.assertEqual(len(texts), 1)
+
     def test_the_text_says_the_same(self):
         path = tiny_model.make_gguf().write("tiny.gguf")
         text = self.ok("info", path).text

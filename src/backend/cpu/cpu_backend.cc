@@ -33,6 +33,12 @@ class CpuBackend final : public Backend {
 
   std::string_view name() const override { return "cpu"; }
   int threads() const override { return pool_.threads(); }
+  ThreadLayout thread_layout() const override {
+    return {pool_.threads(), pool_.workers(), pool_.pinned()};
+  }
+  std::vector<KernelRange> kernel_ranges() const override {
+    return cpu::KernelRanges(features_, forced_isa_);
+  }
 
   Result<Buffer> Allocate(size_t bytes) override {
     std::shared_ptr<std::byte> memory = AllocatePages(bytes);
@@ -57,6 +63,9 @@ class CpuBackend final : public Backend {
   Result<std::unique_ptr<PackedTernary>> Restore(const PackedBlob& blob) override {
     TERN_ASSIGN_OR_RETURN(PackedMatrix packed,
                           cpu::FromBlob(blob.rows, blob.cols, blob.group, blob.bytes, blob.owner));
+    if (blob.copy) {
+      TERN_ASSIGN_OR_RETURN(packed, cpu::Copy(packed, pool_));
+    }
     return std::make_unique<CpuTernary>(std::move(packed));
   }
 
@@ -230,9 +239,10 @@ class CpuBackend final : public Backend {
 
 }  // namespace
 
-Result<std::unique_ptr<Backend>> CreateCpuBackend(int threads) {
+Result<std::unique_ptr<Backend>> CreateCpuBackend(int threads, OptimizationLevel level) {
   const CpuFeatures features = DetectCpu();
   TERN_ASSIGN_OR_RETURN(std::string forced, cpu::ForcedIsa(features));
+  if (forced.empty() && level == OptimizationLevel::kNone) forced = cpu::AllKernels().back().isa;
   return std::make_unique<CpuBackend>(threads, features, std::move(forced));
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "backend/backend.h"
 #include "backend/cpu/float_contract.h"
 #include "backend/cpu/kernel_contract.h"
 #include "base/result.h"
@@ -44,6 +45,8 @@ struct Choice {
   std::vector<Rejection> why_not;
 };
 Choice SelectKernel(int64_t rows, CpuFeatures features, std::string_view forced_isa);
+/// SelectKernel for every number of rows, from 1 on.
+std::vector<KernelRange> KernelRanges(CpuFeatures features, std::string_view forced_isa);
 const FloatTarget& SelectFloatTarget(CpuFeatures features, std::string_view forced_isa);
 
 /// $TERN_FORCE_ISA, or "" when unset. Errors: kInvalidArgument for a name that no kernel has,

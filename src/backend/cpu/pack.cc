@@ -121,6 +121,21 @@ Result<PackedMatrix> FromBlob(int64_t rows, int64_t cols, int64_t group,
   return packed;
 }
 
+Result<PackedMatrix> Copy(const PackedMatrix& matrix, ThreadPool& pool) {
+  const std::shared_ptr<std::byte> memory = AllocatePages(matrix.blob.size());
+  if (!memory)
+    return Fail(Code::kResourceExhausted, "cannot allocate {} bytes", matrix.blob.size());
+  const size_t tile_bytes = Index(matrix.steps * kStepBytes);
+  pool.ParallelFor(Index(matrix.tiles()), 1, [&](size_t begin, size_t end) {
+    std::memcpy(memory.get() + begin * tile_bytes, matrix.codes.data() + begin * tile_bytes,
+                (end - begin) * tile_bytes);
+  });
+  std::memcpy(memory.get() + matrix.codes.size(), matrix.scales.data(), matrix.scales.size_bytes());
+  PackedMatrix copy = matrix;
+  SetBlob(copy, {memory.get(), matrix.blob.size()}, memory);
+  return copy;
+}
+
 void UnpackRow(const PackedMatrix& matrix, int64_t row, int8_t* out) {
   const uint8_t* codes =
       matrix.codes.data() + row / kTileRows * matrix.steps * kStepBytes + row % kTileRows * 4;

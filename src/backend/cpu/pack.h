@@ -41,6 +41,9 @@ Result<PackedMatrix> PackN16k4(const TernaryMatrix& matrix, ThreadPool* pool = n
 Result<PackedMatrix> FromBlob(int64_t rows, int64_t cols, int64_t group,
                               std::span<const std::byte> blob, std::shared_ptr<const void> owner);
 
+/// The same matrix in memory of its own: each thread copies the tiles that it will read.
+Result<PackedMatrix> Copy(const PackedMatrix& matrix, ThreadPool& pool);
+
 /// One row back as -1, 0, +1 (cols). For tests and the float path.
 void UnpackRow(const PackedMatrix& matrix, int64_t row, int8_t* out);
 

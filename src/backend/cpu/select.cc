@@ -1,4 +1,5 @@
 #include <cstdlib>
+#include <set>
 
 #include "backend/cpu/kernel_list.h"
 
@@ -21,6 +22,19 @@ Choice SelectKernel(int64_t rows, CpuFeatures features, std::string_view forced_
     choice.why_not.push_back({kernel.name, std::move(reason)});
   }
   return choice;
+}
+
+std::vector<KernelRange> KernelRanges(CpuFeatures features, std::string_view forced_isa) {
+  std::set<int64_t> borders{1};
+  for (const TernaryKernel& kernel : AllKernels()) borders.insert(kernel.min_rows);
+  std::vector<KernelRange> ranges;
+  for (const int64_t rows : borders) {
+    const std::string_view kernel = SelectKernel(rows, features, forced_isa).kernel->name;
+    if (!ranges.empty() && ranges.back().kernel == kernel) continue;
+    if (!ranges.empty()) ranges.back().last_rows = rows - 1;
+    ranges.push_back({rows, 0, std::string(kernel)});
+  }
+  return ranges;
 }
 
 const FloatTarget& SelectFloatTarget(CpuFeatures features, std::string_view forced_isa) {

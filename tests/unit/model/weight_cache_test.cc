@@ -25,18 +25,19 @@ class WeightCacheTest : public testing::Test {
     std::string weights;  // packed bytes of all matrices
   };
 
-  Loaded Load(CacheOptions cache, const std::string& backend_name = "cpu") {
+  Loaded Load(CacheOptions cache, const std::string& backend_name = "cpu",
+              OptimizationLevel level = OptimizationLevel::kAggressive) {
     auto backend = CreateBackend(backend_name, {.threads = 2}).value();
     const auto source = OpenWeights(model_.path(), {}).value();
-    const auto model = LoadModel(*source, *backend, {.cache = std::move(cache)});
+    const auto model = LoadModel(*source, *backend, {.cache = std::move(cache), .level = level});
     if (!model) {
       ADD_FAILURE() << model.error().message;
       return {};
     }
     Loaded loaded{model->cache, ""};
     for (const LayerWeights& layer : model->layers)
-      for (const auto* matrix : {&layer.qkv, &layer.o, &layer.gate_up, &layer.down}) {
-        const auto blob = (*matrix)->blob();
+      for (const PackedTernary* matrix : layer.Matrices()) {
+        const auto blob = matrix->blob();
         loaded.weights.append(reinterpret_cast<const char*>(blob.data()), blob.size());
       }
     return loaded;
@@ -66,6 +67,25 @@ TEST_F(WeightCacheTest, TheSecondLoadMapsWhatTheFirstPacked) {
   EXPECT_EQ(second.weights, first.weights);
   EXPECT_EQ(Check().report.use, CacheUse::kMapped);
   EXPECT_EQ(first.report.note + second.report.note, "");
+}
+
+TEST_F(WeightCacheTest, WeightsCanBeCopiedOutOfTheFile) {
+  const Loaded first = Load();
+  const Loaded copied = Load({.folder = cache_.path(), .min_bytes = 0, .copy = true});
+  EXPECT_EQ(copied.report.use, CacheUse::kCopied);
+  EXPECT_EQ(copied.weights, first.weights);
+}
+
+TEST_F(WeightCacheTest, MatricesThatAreNotJoinedHaveAFileOfTheirOwn) {
+  const CacheOptions options{.folder = cache_.path(), .min_bytes = 0};
+  const Loaded joined = Load();
+  const Loaded apart = Load(options, "cpu", OptimizationLevel::kBasic);
+  EXPECT_EQ(apart.report.use, CacheUse::kWritten);
+  EXPECT_NE(apart.report.file, joined.report.file);
+  const Loaded again = Load(options, "cpu", OptimizationLevel::kBasic);
+  EXPECT_EQ(again.report.use, CacheUse::kMapped);
+  EXPECT_EQ(again.weights, apart.weights);
+  EXPECT_EQ(Load().report.use, CacheUse::kMapped);
 }
 
 TEST_F(WeightCacheTest, SmallModelsAndThoseWhoDontWantOneHaveNoFile) {

@@ -1,0 +1,144 @@
+// The promise that everything else leans on: logits are the same bits on every instruction set and
+// with any number of threads, for every architecture. Compared with `==`, prompt and single tokens.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <numeric>
+#include <optional>
+
+#include "backend/cpu/kernel_list.h"
+#include "engine/session.h"
+#include "registry/registry.h"
+#include "support/golden.h"
+#include "support/tiny_checkpoint.h"
+
+namespace tern {
+namespace {
+
+using test::TempFolder;
+using test::TinyCheckpoint;
+
+// Sizes with a part left over everywhere: a last tile of outputs, a last vector of floats.
+constexpr test::TinyShape kShape{
+    .dim = 384, .ffn = 640, .vocab = 43, .heads = 6, .kv_heads = 2, .head_dim = 64, .layers = 2};
+
+// Values as trained models have them: a ramp would end in infinities.
+void Tame(TinyCheckpoint& checkpoint) {
+  for (test::HfTensor& tensor : checkpoint.tensors) {
+    int64_t count = 1;
+    for (const int64_t dim : tensor.shape) count *= dim;
+    std::vector<float> values(static_cast<size_t>(count));
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i] = std::sin(static_cast<float>(i * i % 1013));
+    if (tensor.name.find("embed") != std::string::npos)
+      tensor = test::Bf16Tensor(tensor.name, tensor.shape, values);
+    if (tensor.name.find("norm") != std::string::npos) {
+      for (float& v : values) v = 1 + v / 4;
+      tensor = test::F32Tensor(tensor.name, tensor.shape, values);
+    }
+  }
+}
+
+struct Subject {
+  std::string name;
+  ActivationType activations;
+  std::optional<KvType> kv = {};
+};
+void PrintTo(const Subject& subject, std::ostream* out) {
+  *out << subject.name << (subject.activations == ActivationType::kInt8 ? ", int8" : ", float");
+  if (subject.kv) *out << ", keys of type " << static_cast<int>(*subject.kv);
+}
+
+class SameLogits : public testing::TestWithParam<Subject> {
+ protected:
+  void SetUp() override {
+    model_ = folder_.path();
+    const std::string& name = GetParam().name;
+    TinyCheckpoint checkpoint(kShape);
+    if (name == "stories") model_ = TERN_SOURCE_DIR "/models/tern-stories.gguf";
+    if (name == "bitnet") checkpoint.config["hidden_act"] = "silu";
+    if (name == "llama") checkpoint.Llama();
+    if (name == "qwen3") checkpoint.Groups();
+    Tame(checkpoint);
+    checkpoint.WriteTo(folder_);
+  }
+  void TearDown() override { ::unsetenv("TERN_FORCE_ISA"); }
+
+  // Logits of a prompt's every row, then of three tokens on their own.
+  std::vector<uint32_t> Logits(const std::string& backend_name, int threads,
+                               OptimizationLevel level = OptimizationLevel::kAggressive) {
+    auto backend = CreateBackend(backend_name, {.threads = threads, .level = level});
+    EXPECT_TRUE(backend) << backend.error().message;
+    const auto session = Session::Open(std::move(*backend), {.model = model_,
+                                                             .need_tokenizer = false,
+                                                             .activations = GetParam().activations,
+                                                             .kv = GetParam().kv,
+                                                             .logit_rows = 16,
+                                                             .level = level});
+    EXPECT_TRUE(session) << session.error().message;
+    std::vector<uint32_t> bits;
+    int32_t position = 0;
+    for (const int32_t rows : {9, 1, 1, 1}) {
+      std::vector<TokenId> ids;
+      std::vector<int32_t> positions, wanted(static_cast<size_t>(rows));
+      std::iota(wanted.begin(), wanted.end(), 0);
+      for (int32_t r = 0; r < rows; ++r, ++position) {
+        ids.push_back(position * 7 % 43);
+        positions.push_back(position);
+      }
+      const std::vector<int32_t> slots(ids.size(), 0);
+      const auto logits =
+          (*session)->decoder().Forward({ids, positions, slots, wanted}, (*session)->cache());
+      EXPECT_TRUE(logits) << logits.error().message;
+      const auto count = static_cast<size_t>(logits->rows * logits->cols);
+      const auto step = test::Bits({logits->data, count});
+      bits.insert(bits.end(), step.begin(), step.end());
+    }
+    return bits;
+  }
+
+  TempFolder folder_;
+  std::string model_;
+};
+
+TEST_P(SameLogits, OnEveryInstructionSetWithAnyNumberOfThreads) {
+  const std::vector<uint32_t> reference = Logits("reference", 1);
+  for (const uint32_t bits : reference)
+    ASSERT_TRUE(std::isfinite(std::bit_cast<float>(bits))) << "the comparison would prove nothing";
+  ASSERT_NE(std::adjacent_find(reference.begin(), reference.end(), std::not_equal_to<>()),
+            reference.end());
+  for (const cpu::TernaryKernel& kernel : cpu::AllKernels()) {
+    if ((kernel.needs & DetectCpu()) != kernel.needs) continue;
+    ::setenv("TERN_FORCE_ISA", std::string(kernel.isa).c_str(), 1);
+    for (const int threads : {1, 2, 3, 5})
+      EXPECT_EQ(Logits("cpu", threads), reference) << kernel.isa << ", " << threads << " threads";
+  }
+  ::unsetenv("TERN_FORCE_ISA");
+  for (const int threads : {1, 4}) EXPECT_EQ(Logits("cpu", threads), reference) << "free choice";
+}
+
+TEST_P(SameLogits, AtEveryLevelOfOptimisation) {
+  const std::vector<uint32_t> reference = Logits("reference", 1);
+  for (const auto level :
+       {OptimizationLevel::kNone, OptimizationLevel::kBasic, OptimizationLevel::kAggressive}) {
+    EXPECT_EQ(Logits("cpu", 2, level), reference) << OptimizationName(level);
+    EXPECT_EQ(Logits("reference", 2, level), reference) << OptimizationName(level);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, SameLogits,
+                         testing::Values(Subject{"stories", ActivationType::kInt8},
+                                         Subject{"stories", ActivationType::kFloat},
+                                         Subject{"bitnet-b1.58", ActivationType::kInt8},
+                                         Subject{"stories", ActivationType::kInt8, KvType::kBf16},
+                                         Subject{"stories", ActivationType::kInt8, KvType::kF32},
+                                         Subject{"bitnet", ActivationType::kInt8},
+                                         Subject{"llama", ActivationType::kInt8},
+                                         Subject{"llama", ActivationType::kFloat},
+                                         Subject{"qwen3", ActivationType::kInt8},
+                                         Subject{"qwen3", ActivationType::kFloat}));
+
+}  // namespace
+}  // namespace tern
