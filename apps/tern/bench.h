@@ -56,6 +56,9 @@ Result<std::vector<Target>> ReadTargets(const BenchOptions& options);
 /// Says on stderr what was missed; the exit code.
 int Verdict(const std::vector<Record>& records, const std::vector<Target>& targets);
 
+/// Says on stderr that other work kept the machine from what it can do, where it did.
+void NoteIfDisturbed(const Limit& limit);
+
 /// Limits with this many threads (<= 0: one per CPU), with a note on stderr while they are
 /// measured. isa: whose int8 peak; "" for none.
 struct QuickLimits {

@@ -60,14 +60,14 @@ Timing Time(const TernaryKernel& kernel, const KernelProblem& problem, int threa
   const auto run = [&](int64_t rounds) {
     return RunTogether(threads, [&](int thread) { body(thread, rounds); });
   };
-  // The better of two: a single run may have been interrupted.
-  const double first = std::max(std::min(run(problem.copies()), run(problem.copies())), 1e-6);
+  // Counted in CPU time, because a run may have been interrupted for long.
+  const double first = std::max(run(problem.copies()).cpu_seconds, 1e-6);
   const auto rounds = std::max<int64_t>(
       1, std::llround(kRunSeconds / first * static_cast<double>(problem.copies())));
   std::vector<double> seconds;
   double spent = 0;
   for (int i = 0; i < runs && spent < kMostSeconds; ++i) {
-    const double took = run(rounds);
+    const double took = run(rounds).seconds;
     seconds.push_back(took / static_cast<double>(rounds));
     spent += took;
   }
@@ -107,6 +107,7 @@ class KernelBench {
     const LimitOptions limits{.threads = threads_, .one_thread = false};
     if (options_.cold) limits_.push_back(MeasureDramRead(limits));
     for (Limit& peak : MeasureIntPeaks(limits)) limits_.push_back(std::move(peak));
+    for (const Limit& limit : limits_) NoteIfDisturbed(limit);
   }
 
   double LimitOf(std::string_view name) const {

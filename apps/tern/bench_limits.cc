@@ -18,7 +18,8 @@ Record ToRecord(const Limit& limit, const MachineLimits& machine) {
            {"unit", limit.unit},
            {"bytes_per_thread", static_cast<int64_t>(limit.bytes)},
            {"one_thread", limit.one},
-           {"all_threads", limit.all}}};
+           {"all_threads", limit.all},
+           {"cpu_share", limit.cpu_share}}};
 }
 
 void PrintTable(const MachineLimits& machine) {
@@ -44,7 +45,10 @@ Result<int> BenchLimits(const BenchOptions& options) {
           return !Interrupted();
         });
     if (Interrupted()) return Fail(Code::kCancelled, "stopped");
-    for (const Limit& limit : machine.limits) records.push_back(ToRecord(limit, machine));
+    for (const Limit& limit : machine.limits) {
+      NoteIfDisturbed(limit);
+      records.push_back(ToRecord(limit, machine));
+    }
     if (options.output == "md") PrintTable(machine);
   }
   PrintRecords(records, options, "tern_limits");

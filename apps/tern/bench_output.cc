@@ -51,12 +51,26 @@ int Verdict(const std::vector<Record>& records, const std::vector<Target>& targe
   return kExitOk;
 }
 
+void NoteIfDisturbed(const Limit& limit) {
+  constexpr double kNoticeable = 0.9;
+  if (limit.cpu_share < kNoticeable)
+    PrintNote(
+        fmt::format("{}: the machine was busy, at best the threads had {:.0f}% of their CPUs: the "
+                    "limit is higher",
+                    limit.name, 100 * limit.cpu_share));
+}
+
 QuickLimits MeasureQuickLimits(int threads, std::string_view isa) {
   PrintNote("measuring the limits of the machine (--no-limits skips this)");
   const LimitOptions options{.threads = threads, .one_thread = false};
   QuickLimits limits;
-  limits.stream_gb_s = MeasureDramRead(options).all;
-  if (const auto peak = MeasureIntPeak(isa, options)) limits.peak_tops = peak->all;
+  const Limit stream = MeasureDramRead(options);
+  NoteIfDisturbed(stream);
+  limits.stream_gb_s = stream.all;
+  if (const auto peak = MeasureIntPeak(isa, options)) {
+    NoteIfDisturbed(*peak);
+    limits.peak_tops = peak->all;
+  }
   return limits;
 }
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <limits>
 
 #include "base/math.h"
 #include "perf/probes.h"
@@ -18,7 +17,8 @@ namespace {
 
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kReadUnit = 512;    // what the reading loops take at once, and more
-constexpr double kShortestRun = 1e-9;  // a clock may not see the shortest ones at all
+constexpr double kUndisturbed = 0.97;  // share of the CPUs; starting and ending costs a little
+constexpr int kMoreRuns = 4;           // so many times the runs for a disturbed measurement
 constexpr uint64_t kUnknownL1 = 32 << 10, kUnknownL2 = kMiB, kUnknownL3 = 32 * kMiB;
 
 // Memory in large pages where the system has them, so that a limit is the memory's and not the page
@@ -51,41 +51,55 @@ int Threads(const LimitOptions& options) {
 // The compiler can't drop work whose result ends here.
 std::atomic<uint64_t> g_sink;
 
-/// Units of work a second of `threads` threads that each run body(thread, rounds), a round being
-/// units_per_round: the best of the runs.
+struct Rate {
+  double value = 0;  // units a second
+  double cpu_share = 1;
+};
+
+/// What `threads` threads do that each run body(thread, rounds), a round being units_per_round: the
+/// best of the runs.
 template <class Body>
-double BestRate(int threads, double units_per_round, const LimitOptions& options, Body body,
-                const std::function<void(int)>& prepare = {}) {
-  const auto fastest = [&](int64_t rounds, int runs) {
-    double seconds = std::numeric_limits<double>::infinity();
-    for (int run = 0; run < runs; ++run)
-      seconds = std::min(
-          seconds,
-          RunTogether(
-              threads, [&](int thread) { g_sink.fetch_xor(body(thread, rounds)); }, prepare));
-    return std::max(seconds, kShortestRun);
+Rate BestRate(int threads, double units_per_round, const LimitOptions& options, Body body,
+              const std::function<void(int)>& prepare = {}) {
+  const auto run = [&](int64_t rounds) {
+    return RunTogether(
+        threads, [&](int thread) { g_sink.fetch_xor(body(thread, rounds)); }, prepare);
   };
-  // Runs that are too short only tell how many rounds one needs; of a few, because a single one may
-  // have been interrupted.
-  constexpr int kTries = 3;
+  // Counted in CPU time, because a short run may have been interrupted for long.
   int64_t rounds = 1;
-  for (double seconds = fastest(rounds, kTries); seconds < options.seconds / 2;
-       seconds = fastest(rounds, kTries))
-    rounds *= seconds < options.seconds / 64 ? 16 : 2;
-  return units_per_round * static_cast<double>(rounds) * threads / fastest(rounds, options.runs);
+  for (double cpu = run(rounds).cpu_seconds; cpu < options.seconds / 2;
+       cpu = run(rounds).cpu_seconds)
+    rounds *= cpu < options.seconds / 64 ? 16 : 2;
+  TeamTime best = run(rounds);
+  const auto disturbed = [&] { return best.CpuShare() < kUndisturbed; };
+  for (int i = 1; i < options.runs || (i < kMoreRuns * options.runs && disturbed()); ++i) {
+    const TeamTime time = run(rounds);
+    if (time.seconds < best.seconds) best = time;
+  }
+  return {units_per_round * static_cast<double>(rounds) * threads / best.seconds, best.CpuShare()};
 }
 
-double ReadRate(const Pages& pages, uint64_t bytes, int threads, const LimitOptions& options) {
+/// Measures one thread and all of them by rate(threads).
+template <class Measure>
+void MeasureBoth(Limit& limit, int threads, const LimitOptions& options, Measure rate) {
+  const Rate all = rate(threads);
+  const Rate one = threads == 1 ? all : options.one_thread ? rate(1) : Rate{};
+  limit.all = all.value;
+  limit.one = one.value;
+  limit.cpu_share = std::min(all.cpu_share, one.cpu_share);
+}
+
+Rate ReadRate(const Pages& pages, uint64_t bytes, int threads, const LimitOptions& options) {
   const ReadFunction read = WidestRead(DetectCpu());
   const auto own = [&](int thread) { return pages.data() + static_cast<uint64_t>(thread) * bytes; };
-  return 1e-9 * BestRate(
-                    threads, static_cast<double>(bytes), options,
-                    [&](int thread, int64_t rounds) { return read(own(thread), bytes, rounds); },
-                    [&](int thread) {
-                      // Writing once makes the pages real (and near); reading warms the caches.
-                      if (own(thread)[0] != std::byte{1}) std::memset(own(thread), 1, bytes);
-                      g_sink.fetch_xor(read(own(thread), bytes, 1));
-                    });
+  return BestRate(
+      threads, 1e-9 * static_cast<double>(bytes), options,
+      [&](int thread, int64_t rounds) { return read(own(thread), bytes, rounds); },
+      [&](int thread) {
+        // Writing once makes the pages real (and near); reading warms the caches.
+        if (own(thread)[0] != std::byte{1}) std::memset(own(thread), 1, bytes);
+        g_sink.fetch_xor(read(own(thread), bytes, 1));
+      });
 }
 
 uint64_t Whole(uint64_t bytes) { return std::max(bytes / kReadUnit, uint64_t{1}) * kReadUnit; }
@@ -93,12 +107,12 @@ uint64_t Whole(uint64_t bytes) { return std::max(bytes / kReadUnit, uint64_t{1})
 Limit MeasureRead(std::string name, uint64_t bytes_one, uint64_t bytes_each,
                   const LimitOptions& options) {
   const int threads = Threads(options);
-  Limit limit{std::move(name), "GB/s", bytes_each, 0, 0};
+  Limit limit{std::move(name), "GB/s", bytes_each};
   const Pages pages(std::max(bytes_one, bytes_each * static_cast<uint64_t>(threads)));
   if (!pages.data()) return limit;
-  limit.all = ReadRate(pages, bytes_each, threads, options);
-  if (options.one_thread)
-    limit.one = threads == 1 ? limit.all : ReadRate(pages, bytes_one, 1, options);
+  MeasureBoth(limit, threads, options, [&](int team) {
+    return ReadRate(pages, team == threads ? bytes_each : bytes_one, team, options);
+  });
   return limit;
 }
 
@@ -106,14 +120,13 @@ bool Usable(const IntProbe& probe) { return (probe.needs & DetectCpu()) == probe
 
 Limit MeasureProbe(const IntProbe& probe, const LimitOptions& options) {
   const int threads = Threads(options);
-  const auto tera_ops = [&](int team) {
-    return 1e-12 * BestRate(team, probe.ops_per_round, options, [&](int, int64_t rounds) {
-             probe.run(rounds);
-             return uint64_t{0};
-           });
-  };
-  Limit limit{IntLimitName(probe.name), "TOPS", 0, 0, tera_ops(threads)};
-  if (options.one_thread) limit.one = threads == 1 ? limit.all : tera_ops(1);
+  Limit limit{IntLimitName(probe.name), "TOPS"};
+  MeasureBoth(limit, threads, options, [&](int team) {
+    return BestRate(team, 1e-12 * probe.ops_per_round, options, [&](int, int64_t rounds) {
+      probe.run(rounds);
+      return uint64_t{0};
+    });
+  });
   return limit;
 }
 

@@ -11,13 +11,15 @@
 
 namespace tern {
 
-/// One measured limit; the best of several runs.
+/// One measured limit; the best of several runs, of more when other work disturbs them.
 struct Limit {
-  std::string name;    // "dram read", "l2 read", "int8 avx512vnni"
-  std::string unit;    // "GB/s" (1e9 bytes), "TOPS" (1e12 multiplications and additions)
-  uint64_t bytes = 0;  // read by each thread when all read; 0: lives in registers
-  double one = 0;      // one thread
-  double all = 0;      // all threads together
+  std::string name;      // "dram read", "l2 read", "int8 avx512vnni"
+  std::string unit;      // "GB/s" (1e9 bytes), "TOPS" (1e12 multiplications and additions)
+  uint64_t bytes = 0;    // read by each thread when all read; 0: lives in registers
+  double one = 0;        // one thread
+  double all = 0;        // all threads together
+  double cpu_share = 1;  // of their CPUs that the threads had, in the worse of these two: below
+                         // about 0.9 other work was in the way, and the limit is higher than found
 };
 
 struct MachineLimits {

@@ -1,5 +1,7 @@
 #include "perf/team.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <barrier>
 #include <chrono>
@@ -9,12 +11,22 @@
 #include "platform/cpu_set.h"
 
 namespace tern {
+namespace {
 
-double RunTogether(int threads, const std::function<void(int)>& body,
-                   const std::function<void(int)>& prepare) {
+double ThreadCpuSeconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+}  // namespace
+
+TeamTime RunTogether(int threads, const std::function<void(int)>& body,
+                     const std::function<void(int)>& prepare) {
   using Clock = std::chrono::steady_clock;
   struct Times {
     Clock::time_point start, end;
+    double cpu = 0;
   };
   const std::vector<int> cpus = UsableCpus();
   std::vector<Times> times(static_cast<size_t>(threads));
@@ -27,7 +39,9 @@ double RunTogether(int threads, const std::function<void(int)>& body,
       ready.arrive_and_wait();
       Times& own = times[static_cast<size_t>(i)];
       own.start = Clock::now();
+      const double cpu = ThreadCpuSeconds();
       body(i);
+      own.cpu = ThreadCpuSeconds() - cpu;
       own.end = Clock::now();
     });
   for (std::thread& thread : team) thread.join();
@@ -37,7 +51,9 @@ double RunTogether(int threads, const std::function<void(int)>& body,
   const auto last = std::max_element(times.begin(), times.end(), [](const auto& a, const auto& b) {
                       return a.end < b.end;
                     })->end;
-  return std::chrono::duration<double>(last - first).count();
+  TeamTime time{std::chrono::duration<double>(last - first).count(), 0};
+  for (const Times& own : times) time.cpu_seconds += own.cpu / threads;
+  return time;
 }
 
 }  // namespace tern
