@@ -33,7 +33,10 @@ Result<std::unique_ptr<Session>> Session::Open(std::unique_ptr<Backend> backend,
   }
   TERN_ASSIGN_OR_RETURN(session->model_,
                         LoadModel(*session->source_, *session->backend_,
-                                  {options.source, options.cache, options.progress}));
+                                  {.source = options.source,
+                                   .cache = options.cache,
+                                   .head = options.head,
+                                   .progress = options.progress}));
   const ModelConfig& config = session->model_.config;
   session->activations_ = options.activations.value_or(config.trained_with);
   const int64_t context =

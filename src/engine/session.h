@@ -19,6 +19,7 @@ struct SessionOptions {
   TokenizerSourceOptions tokenizer = {};
   bool need_tokenizer = true;  // false: a model without vocabulary will do (tern logits)
   std::optional<ActivationType> activations = {};  // absent: what the model was trained with
+  TableForm head = TableForm::kNative;
   int64_t context = 0;  // positions of the cache; 0: the model's context, at most kDefaultContext
   int64_t max_rows = 512;  // of one forward pass
   int64_t logit_rows = 1;  // of them that can have logits; perplexity wants all

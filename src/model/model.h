@@ -30,7 +30,7 @@ struct Model {
   ModelConfig config;
   std::vector<LayerWeights> layers;
   std::unique_ptr<TokenTable> embedding;  // (vocab, dim)
-  std::unique_ptr<TokenTable> head;       // (vocab, dim); null when tied to the embedding
+  std::unique_ptr<TokenTable> head;       // (vocab, dim); null when it is the embedding
   Buffer output_norm;                     // (dim)
   CacheReport cache;                      // how the packed weights came here
 
@@ -45,6 +45,7 @@ using LoadProgress = std::function<void(int64_t, int64_t)>;
 struct LoadOptions {
   SourceOptions source = {};  // with which the source was opened
   CacheOptions cache = {};
+  TableForm head = TableForm::kNative;  // the embedding is always native
   LoadProgress progress = {};
 };
 
