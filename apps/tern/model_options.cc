@@ -24,6 +24,9 @@ const std::map<std::string, I2sLayout> kLayouts = {
 const std::map<std::string, ActivationType> kActivations = {{"int8", ActivationType::kInt8},
                                                             {"float", ActivationType::kFloat}};
 
+const std::map<std::string, TableForm> kHeads = {{"native", TableForm::kNative},
+                                                 {"q8", TableForm::kInt8}};
+
 template <class Map>
 CLI::IsMember OneOf(const Map& map) {
   std::vector<std::string> names;
@@ -104,6 +107,10 @@ void AddModelOptions(CLI::App& app, ModelOptions& options, unsigned groups) {
   add("--activations", options.activations, "TYPE",
       "Inputs of ternary layers: int8 or float (default: as the model was trained)")
       ->check(OneOf(kActivations));
+  add("--head", options.head, "TYPE",
+      "Output head: native (default), or q8, int8 with a scale per row made while loading: less to "
+      "read per token, logits a little different")
+      ->check(OneOf(kHeads));
   if (groups & kModelCompute)
     add("-t,--threads", options.threads, "N",
         "Threads (default: one per CPU); the result is the same with any number")
@@ -142,6 +149,7 @@ Result<std::unique_ptr<Session>> OpenSession(const ModelOptions& options,
   session.tokenizer = ToTokenizerOptions(options);
   session.need_tokenizer = needs.tokenizer;
   if (!options.activations.empty()) session.activations = kActivations.at(options.activations);
+  session.head = kHeads.at(options.head);
   session.context = needs.context > 0 ? needs.context : options.context;
   session.max_rows = needs.max_rows;
   session.cache = {.folder = CacheFolder(options), .check = options.check};

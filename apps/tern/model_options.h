@@ -15,6 +15,7 @@ struct ModelOptions {
   std::string pre;  // empty: as the file says
   std::string backend = "auto";
   std::string activations;  // empty: as the model was trained
+  std::string head = "native";
   int threads = 0;
   int64_t context = 0;
   std::string cache;  // folder; empty: $TERN_CACHE, else the user's cache folder
@@ -29,7 +30,7 @@ enum ModelOptionGroup : unsigned {
   kModelLayout = 4,     // --i2s-layout
   kModelTokenizer = 8,  // --pre
   kModelContext = 16,   // --ctx
-  kModelCompute = 32,   // --activations, --threads, --backend, --cache, --no-cache, --check
+  kModelCompute = 32,   // --activations, --head, --threads, --backend, --cache, --no-cache, --check
   kModelBackend = 64,   // the same without --threads
 };
 

@@ -27,11 +27,7 @@ struct LogitsArgs {
   int64_t k;
   int64_t begin;  // rows [begin, end) of the table are wanted
   int64_t end;
-  float* scratch;  // kLogitsScratchRows rows of k floats, padded to 16, 64-byte aligned
 };
-
-/// Rows of the table that are decoded together when many rows of x share the decoding.
-inline constexpr int64_t kLogitsScratchRows = 4;
 
 using LogitsFunction = void (*)(const LogitsArgs&);
 

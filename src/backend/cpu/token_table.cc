@@ -12,11 +12,6 @@ static_assert(kMaxHeadCols == kMaxInt8TableCols);
 static_assert(int64_t{128} * 128 * kMaxHeadCols <= INT32_MAX);
 static_assert(kInputPadding % kPlaneCols == 0);
 
-// Floats aligned as the kernels want them.
-struct alignas(64) ScratchLine {
-  float lanes[kReduceLanes];
-};
-
 size_t Index(int64_t i) { return static_cast<size_t>(i); }
 
 RowFormat FormatOf(DType type) {
@@ -70,9 +65,7 @@ std::optional<NativeRows> RowsOf(const TableSource& source) {
 void NativeTable::Logits(FloatView x, const LogitsContext& context, FloatView logits) const {
   const LogitsOps& ops = *SelectLogitsTarget(context.features, context.forced_isa).ops;
   const std::optional<NativeRows> rows = RowsOf(source_);
-  const int64_t padded = static_cast<int64_t>(AlignUp(Index(x.cols), kReduceLanes));
   context.pool.ParallelFor(Index(TableRows(source_)), 64, [&](size_t begin, size_t end) {
-    std::vector<ScratchLine> scratch(Index(kLogitsScratchRows * padded) / kReduceLanes);
     LogitsArgs args = rows ? rows->args : LogitsArgs{};
     args.x = x.data;
     args.y = logits.data;
@@ -81,7 +74,6 @@ void NativeTable::Logits(FloatView x, const LogitsContext& context, FloatView lo
     args.m = x.rows;
     args.begin = static_cast<int64_t>(begin);
     args.end = static_cast<int64_t>(end);
-    args.scratch = scratch.data()->lanes;
     if (rows) return ops.of[static_cast<size_t>(rows->format)](args);
     // Decoded one by one, then multiplied as floats.
     std::vector<float> row(Index(x.cols));

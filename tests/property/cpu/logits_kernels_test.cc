@@ -17,9 +17,6 @@ namespace tern::cpu {
 namespace {
 
 constexpr int64_t kMaxRowsOfX = 67;
-struct alignas(64) Line {
-  float lanes[16];
-};
 
 std::vector<float> Floats(int64_t n, uint64_t seed) {
   Rng rng(seed);
@@ -113,7 +110,6 @@ class LogitsKernels : public testing::TestWithParam<FloatSubject> {
   void Check(RowFormat format, const Table& table, std::initializer_list<int64_t> many_m) {
     const int64_t k = table.args.k, rows = static_cast<int64_t>(table.values.size()) / k;
     const auto all_x = Floats(kMaxRowsOfX * k, 5);
-    std::vector<Line> scratch(static_cast<size_t>(kLogitsScratchRows * (k + 15) / 16 + 4));
     const uint8_t* bytes = Guarded(table.bytes.data(), table.bytes.size());
     for (const int64_t m : many_m) {
       const size_t x_bytes = static_cast<size_t>(m * k) * sizeof(float);
@@ -126,7 +122,6 @@ class LogitsKernels : public testing::TestWithParam<FloatSubject> {
       args.y_stride = rows + 1;
       args.begin = rows > 2 ? 1 : 0;  // a part, as a thread gets it
       args.end = rows;
-      args.scratch = scratch.data()->lanes;
       std::vector<float> got(static_cast<size_t>(m * args.y_stride), 77), want = got;
       args.y = got.data();
       GetParam().target->ops->of[static_cast<size_t>(format)](args);
@@ -152,6 +147,10 @@ TEST_P(LogitsKernels, GiveTheBitsOfDecodedRowsForAnyNumberOfRows) {
     for (int64_t rows = 1; rows <= 9; ++rows)
       Check(format, DenseTable(type, rows, block), {1, 2, 4, 8});
   }
+  // More columns than are decoded at a time, in blocks that straddle the border.
+  Check(RowFormat::kQ8_0, DenseTable(DType::kQ8_0, 5, 1056), {1, 5, 9});
+  Check(RowFormat::kTernary, TernaryTable(5, 1200, 400), {1, 5, 9});
+  Check(RowFormat::kTernary, TernaryTable(5, 1047, 1047), {1, 5, 9});
   Check(RowFormat::kTernary, TernaryTable(9, 256, 64), {1, 2, 3, 4, 5, 6, 7, 12, 13, 64, 65, 67});
 }
 

@@ -10,8 +10,8 @@ namespace tern::cpu {
 namespace {
 
 struct Avx2Lanes : LaneMath<32> {
-  static constexpr int kSingleRows = 4, kDirectRows = 2, kDirectCols = 2;
-  static constexpr int kScratchRows = 2, kScratchCols = 3;
+  static constexpr int kSingleRows = 4, kDirectRows = 1, kDirectCols = 4;
+  static constexpr int kBlockRows = 2, kBlockCols = 3;
 
   TERN_INLINE static __m128i Load16(const void* p) {
     return _mm_loadu_si128(static_cast<const __m128i*>(p));
@@ -33,10 +33,11 @@ struct Avx2Lanes : LaneMath<32> {
     return {{_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(Load8(p))),
              _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(Load8(p + 8)))}};
   }
-  TERN_INLINE static float HalfOne(const uint8_t* p) {
-    uint16_t half;
+  TERN_INLINE static Lanes HalfSplat(const uint8_t* p) {
+    int16_t half;
     __builtin_memcpy(&half, p, sizeof half);
-    return _cvtsh_ss(half);
+    const __m256 d = _mm256_cvtph_ps(_mm_set1_epi16(half));
+    return {{d, d}};
   }
 
   // A lane looks its value up in {-scale, 0, scale} by the two low bits.

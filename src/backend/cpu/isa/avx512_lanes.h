@@ -11,7 +11,7 @@ namespace {
 
 struct Avx512Lanes : LaneMath<64> {
   static constexpr int kSingleRows = 4, kDirectRows = 4, kDirectCols = 4;
-  static constexpr int kScratchRows = 4, kScratchCols = 6;
+  static constexpr int kBlockRows = 4, kBlockCols = 6;
 
   TERN_INLINE static __m128i Load16(const void* p) {
     return _mm_loadu_si128(static_cast<const __m128i*>(p));
@@ -27,10 +27,10 @@ struct Avx512Lanes : LaneMath<64> {
   TERN_INLINE static Lanes Int8(const int8_t* p) {
     return {{_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(Load16(p)))}};
   }
-  TERN_INLINE static float HalfOne(const uint8_t* p) {
-    uint16_t half;
+  TERN_INLINE static Lanes HalfSplat(const uint8_t* p) {
+    int16_t half;
     __builtin_memcpy(&half, p, sizeof half);
-    return _mm512_cvtss_f32(_mm512_cvtph_ps(_mm256_set1_epi16(static_cast<int16_t>(half))));
+    return {{_mm512_cvtph_ps(_mm256_set1_epi16(half))}};
   }
 
   // A lane looks its value up in {-scale, 0, scale} by the two low bits.

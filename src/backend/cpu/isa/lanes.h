@@ -12,8 +12,9 @@ namespace {
 
 constexpr int64_t kLanes = 16;
 
-// Native vectors by their size: floats, and bytes taken as 64-bit words (32 bytes at most, what a
-// quarter of a Q6_K half block holds). GCC 12 ignores vector_size with a template's parameter.
+// Native vectors by their size: floats, and bytes taken as 64-bit words (of 32 bytes at most: the
+// runs of equal shifts in block formats; WideWords is for AVX-512 where there are longer ones). GCC
+// 12 ignores vector_size with a template's parameter.
 template <int kBytes>
 struct Native;
 template <>
@@ -31,6 +32,11 @@ struct Native<32> {
   using Words = uint64_t __attribute__((vector_size(32)));
   using WordsAt = uint64_t __attribute__((vector_size(32), aligned(1), may_alias));
   using Bytes = int8_t __attribute__((vector_size(32)));
+};
+struct WideWords {
+  using Words = uint64_t __attribute__((vector_size(64)));
+  using WordsAt = uint64_t __attribute__((vector_size(64), aligned(1), may_alias));
+  using Bytes = int8_t __attribute__((vector_size(64)));
 };
 template <>
 struct Native<64> : Native<32> {
@@ -68,6 +74,11 @@ struct LaneMath : Native<kBytes> {
   TERN_INLINE static Lanes Minus(Lanes a, float b) {
 #pragma GCC unroll 4
     for (int i = 0; i < kVecs; ++i) a.v[i] = a.v[i] - b;
+    return a;
+  }
+  TERN_INLINE static Lanes Multiply(Lanes a, Lanes b) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kVecs; ++i) a.v[i] *= b.v[i];
     return a;
   }
   // sum + a * b, rounded twice.

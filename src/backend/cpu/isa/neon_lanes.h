@@ -9,8 +9,8 @@ namespace tern::cpu {
 namespace {
 
 struct NeonLanes : LaneMath<16> {
-  static constexpr int kSingleRows = 4, kDirectRows = 2, kDirectCols = 2;
-  static constexpr int kScratchRows = 2, kScratchCols = 2;
+  static constexpr int kSingleRows = 4, kDirectRows = 1, kDirectCols = 4;
+  static constexpr int kBlockRows = 2, kBlockCols = 2;
 
   TERN_INLINE static Lanes Half(const uint8_t* p) {
     Lanes r;
@@ -33,10 +33,11 @@ struct NeonLanes : LaneMath<16> {
              vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))),
              vcvtq_f32_s32(vmovl_s16(vget_high_s16(high)))}};
   }
-  TERN_INLINE static float HalfOne(const uint8_t* p) {
+  TERN_INLINE static Lanes HalfSplat(const uint8_t* p) {
     uint16_t half;
     __builtin_memcpy(&half, p, sizeof half);
-    return vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half))), 0);
+    const float32x4_t d = vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half)));
+    return {{d, d, d, d}};
   }
 
   using Table = float;

@@ -9,16 +9,27 @@ namespace {
 
 struct ScalarLanes : LaneMath<16> {
   static constexpr int kSingleRows = 1, kDirectRows = 1, kDirectCols = 2;
-  static constexpr int kScratchRows = 1, kScratchCols = 2;
+  static constexpr int kBlockRows = 1, kBlockCols = 2;
 
-  TERN_INLINE static float HalfToFloat(uint16_t half) {
-    // Shifting the exponent and multiplying by 2^112 rebuilds normal and subnormal halves exactly.
-    const uint32_t w = half;
-    const uint32_t magnitude = (w & 0x7fffu) << 13;
-    const float scaled = __builtin_bit_cast(float, magnitude) * 0x1p112f;
-    const uint32_t bits =
-        (w & 0x7c00u) == 0x7c00u ? magnitude | 0x7f800000u : __builtin_bit_cast(uint32_t, scaled);
-    return __builtin_bit_cast(float, bits | (w & 0x8000u) << 16);
+  using Words16 = uint16_t __attribute__((vector_size(16)));
+  using Words16At = uint16_t __attribute__((vector_size(16), aligned(1), may_alias));
+  using Words32 = uint32_t __attribute__((vector_size(16)));
+
+  // Shifting the exponent and multiplying by 2^112 rebuilds normal and subnormal halves exactly;
+  // infinities and NaN come out with exponent 143 and are patched.
+  TERN_INLINE static Vec HalfToFloat(Words32 w) {
+    const Words32 magnitude = (w & 0x7fffu) << 13;
+    const Vec scaled = reinterpret_cast<Vec>(magnitude) * 0x1p112f;
+    const Words32 bits =
+        (w & 0x7c00u) == 0x7c00u ? magnitude | 0x7f800000u : reinterpret_cast<Words32>(scaled);
+    return reinterpret_cast<Vec>(bits | (w & 0x8000u) << 16);
+  }
+  // Little-endian: zeros behind a 16-bit number widen it, zeros before it shift it up.
+  TERN_INLINE static Words32 Low(Words16 a, Words16 b) {
+    return reinterpret_cast<Words32>(__builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11));
+  }
+  TERN_INLINE static Words32 High(Words16 a, Words16 b) {
+    return reinterpret_cast<Words32>(__builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15));
   }
   template <class Value>
   TERN_INLINE static Lanes Each(Value value) {
@@ -28,23 +39,25 @@ struct ScalarLanes : LaneMath<16> {
   }
 
   TERN_INLINE static Lanes Half(const uint8_t* p) {
-    uint16_t half[kLanes];
-    __builtin_memcpy(half, p, sizeof half);
-    return Each([&half](int i) { return HalfToFloat(half[i]); });
+    const Words16 zero = {}, a = *reinterpret_cast<const Words16At*>(p),
+                  b = *reinterpret_cast<const Words16At*>(p + 16);
+    return {{HalfToFloat(Low(a, zero)), HalfToFloat(High(a, zero)), HalfToFloat(Low(b, zero)),
+             HalfToFloat(High(b, zero))}};
   }
   TERN_INLINE static Lanes Bf16(const uint8_t* p) {
-    uint16_t half[kLanes];
-    __builtin_memcpy(half, p, sizeof half);
-    return Each(
-        [&half](int i) { return __builtin_bit_cast(float, static_cast<uint32_t>(half[i]) << 16); });
+    const Words16 zero = {}, a = *reinterpret_cast<const Words16At*>(p),
+                  b = *reinterpret_cast<const Words16At*>(p + 16);
+    return {{reinterpret_cast<Vec>(Low(zero, a)), reinterpret_cast<Vec>(High(zero, a)),
+             reinterpret_cast<Vec>(Low(zero, b)), reinterpret_cast<Vec>(High(zero, b))}};
   }
   TERN_INLINE static Lanes Int8(const int8_t* p) {
     return Each([p](int i) { return static_cast<float>(p[i]); });
   }
-  TERN_INLINE static float HalfOne(const uint8_t* p) {
+  TERN_INLINE static Lanes HalfSplat(const uint8_t* p) {
     uint16_t half;
     __builtin_memcpy(&half, p, sizeof half);
-    return HalfToFloat(half);
+    const Vec all = HalfToFloat(Words32{} + half);
+    return {{all, all, all, all}};
   }
 
   using Table = float;

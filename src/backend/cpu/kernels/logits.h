@@ -69,53 +69,107 @@ inline void UpTo(const LogitsArgs& a, int64_t row, int64_t m0, int64_t count) {
   Product<L, Format, kR, kM, kAhead>(a, row, m0);
 }
 
+// Chunks [begin, end) of a row as floats. The row `ahead` bytes further on is asked for.
 template <class L, class Format>
-inline void DecodeRow(const LogitsArgs& a, int64_t row, float* out) {
-  const int64_t elems = Format::Elems(a), bytes = Format::Bytes(elems), blocks = a.k / elems;
+inline void DecodeChunks(const LogitsArgs& a, int64_t row, int64_t begin, int64_t end,
+                         int64_t ahead, float* out) {
+  const int64_t elems = Format::Elems(a), bytes = Format::Bytes(elems), per = elems / kLanes;
   typename Format::Block block;
-  for (int64_t b = 0; b < blocks; ++b) {
-    Format::Open(a, row, b, a.table + row * a.row_bytes + b * bytes, block);
-    for (int64_t c = 0; c < elems / kLanes; ++c)
-      L::Store(out + b * elems + c * kLanes, Format::Chunk(block, c));
-  }
-  if (const int64_t rest = a.k % kLanes; rest != 0)
-    L::Store(out + a.k - rest, Format::Tail(a, row, rest));
-}
-
-// Decoded rows, kR of them from row 0 on, times all rows of x in blocks of nearly equal size.
-template <class L, int kR>
-inline void DecodedRows(const LogitsArgs& a) {
-  constexpr int64_t kMost = L::kScratchCols;
-  const int64_t blocks = (a.m + kMost - 1) / kMost;
-  for (int64_t i = 0; i < blocks; ++i) {
-    const int64_t m0 = i * a.m / blocks, m1 = (i + 1) * a.m / blocks;
-    UpTo<L, F32Rows<L>, kR, L::kScratchCols, false>(a, 0, m0, m1 - m0);
+  for (int64_t c = begin; c < end;) {
+    const int64_t b = per == 1 ? c : c / per;
+    const uint8_t* p = a.table + row * a.row_bytes + b * bytes;
+    Prefetch(p + ahead, bytes);
+    Format::Open(a, row, b, p, block);
+    const int64_t stop = end < (b + 1) * per ? end : (b + 1) * per;
+    for (; c < stop; ++c, out += kLanes) L::Store(out, Format::Chunk(block, c - b * per));
   }
 }
 
-// Rows of x that stay in the second-level cache while the table streams past them.
+// Many rows of x: a few rows of the table are decoded once for all of them, some columns at a time
+// so that they stay in the first-level cache.
+constexpr int64_t kPartChunks = 32;
+// Rows of x that go past them together, and stay in the second-level cache meanwhile.
 constexpr int64_t kResidentRows = 64;
+
+// sums[m][r] += x[m] . w[r] over `chunks` chunks.
+template <class L, int kR, int kM>
+inline void Accumulate(const float (*w)[kPartChunks * kLanes], const float* x, int64_t x_stride,
+                       int64_t chunks, float (*sums)[kR][kLanes]) {
+  using Lanes = typename L::Lanes;
+  Lanes acc[kM][kR];
+#pragma GCC unroll 16
+  for (int m = 0; m < kM; ++m)
+#pragma GCC unroll 16
+    for (int r = 0; r < kR; ++r) acc[m][r] = L::Load(sums[m][r]);
+  for (int64_t i = 0; i < chunks * kLanes; i += kLanes) {
+    Lanes row[kR];
+#pragma GCC unroll 16
+    for (int r = 0; r < kR; ++r) row[r] = L::Load(w[r] + i);
+#pragma GCC unroll 16
+    for (int m = 0; m < kM; ++m) {
+      const Lanes v = L::Load(x + m * x_stride + i);
+#pragma GCC unroll 16
+      for (int r = 0; r < kR; ++r) acc[m][r] = L::AddProduct(acc[m][r], v, row[r]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int m = 0; m < kM; ++m)
+#pragma GCC unroll 16
+    for (int r = 0; r < kR; ++r) L::Store(sums[m][r], acc[m][r]);
+}
+
+// `count` <= kM rows of x.
+template <class L, int kR, int kM>
+inline void AccumulateUpTo(const float (*w)[kPartChunks * kLanes], const float* x, int64_t x_stride,
+                           int64_t count, int64_t chunks, float (*sums)[kR][kLanes]) {
+  if constexpr (kM > 1) {
+    if (count < kM) return AccumulateUpTo<L, kR, kM - 1>(w, x, x_stride, count, chunks, sums);
+  }
+  Accumulate<L, kR, kM>(w, x, x_stride, chunks, sums);
+}
+
+// kR rows of the table times `count` <= kResidentRows rows of x.
+template <class L, class Format, int kR>
+inline void DecodedRows(const LogitsArgs& a, int64_t row, int64_t m0, int64_t count) {
+  alignas(64) float w[kR][kPartChunks * kLanes];
+  alignas(64) float sums[kResidentRows][kR][kLanes];
+  __builtin_memset(sums, 0, static_cast<size_t>(count) * sizeof sums[0]);
+  const float* x = a.x + m0 * a.x_stride;
+  const int64_t chunks = a.k / kLanes, blocks = (count + L::kBlockCols - 1) / L::kBlockCols;
+  for (int64_t c = 0; c < chunks; c += kPartChunks) {
+    const int64_t end = chunks - c < kPartChunks ? chunks : c + kPartChunks;
+    for (int r = 0; r < kR; ++r)
+      DecodeChunks<L, Format>(a, row + r, c, end, kR * a.row_bytes, w[r]);
+    // Blocks of nearly equal size.
+    for (int64_t i = 0; i < blocks; ++i) {
+      const int64_t m = i * count / blocks, next = (i + 1) * count / blocks;
+      AccumulateUpTo<L, kR, L::kBlockCols>(w, x + m * a.x_stride + c * kLanes, a.x_stride, next - m,
+                                           end - c, sums + m);
+    }
+  }
+  if (const int64_t rest = a.k % kLanes; rest != 0) {
+    for (int r = 0; r < kR; ++r) L::Store(w[r], Format::Tail(a, row + r, rest));
+    for (int64_t m = 0; m < count; ++m) {
+      alignas(64) float tail[kLanes] = {};
+      __builtin_memcpy(tail, x + m * a.x_stride + a.k - rest,
+                       static_cast<size_t>(rest) * sizeof(float));
+      AccumulateUpTo<L, kR, 1>(w, tail, 0, 1, 1, sums + m);
+    }
+  }
+  for (int64_t m = 0; m < count; ++m)
+    for (int r = 0; r < kR; ++r)
+      a.y[(m0 + m) * a.y_stride + row + r] = L::Reduce(L::Load(sums[m][r]));
+}
 
 template <class L, class Format>
 inline void ManyRowsOfX(const LogitsArgs& a) {
-  constexpr int64_t kRows = L::kScratchRows;
-  static_assert(kRows <= kLogitsScratchRows);
-  const int64_t padded = (a.k + kLanes - 1) / kLanes * kLanes;
   for (int64_t m0 = 0; m0 < a.m; m0 += kResidentRows) {
-    LogitsArgs part = a;
-    part.table = reinterpret_cast<const uint8_t*>(a.scratch);
-    part.row_bytes = padded * static_cast<int64_t>(sizeof(float));
-    part.x = a.x + m0 * a.x_stride;
-    part.m = a.m - m0 < kResidentRows ? a.m - m0 : kResidentRows;
-    for (int64_t row = a.begin; row < a.end;) {
-      const int64_t rows = a.end - row < kRows ? 1 : kRows;
-      for (int64_t r = 0; r < rows; ++r) DecodeRow<L, Format>(a, row + r, a.scratch + r * padded);
-      part.y = a.y + m0 * a.y_stride + row;
-      if (rows == kRows)
-        DecodedRows<L, L::kScratchRows>(part);
-      else
-        DecodedRows<L, 1>(part);
-      row += rows;
+    const int64_t count = a.m - m0 < kResidentRows ? a.m - m0 : kResidentRows;
+    int64_t row = a.begin;
+    for (; row + L::kBlockRows <= a.end; row += L::kBlockRows)
+      DecodedRows<L, Format, L::kBlockRows>(a, row, m0, count);
+    if constexpr (L::kBlockRows > 1) {
+      for (; row < a.end; ++row) DecodedRows<L, Format, 1>(a, row, m0, count);
     }
   }
 }

@@ -7,6 +7,17 @@
 namespace tern::cpu {
 namespace {
 
+template <class Dot>
+inline void StoreRow(const Int8LogitsArgs& a, const uint32_t* sums, int64_t tile, int64_t m) {
+  const int64_t n0 = tile * kHeadTileRows;
+  const int64_t count = a.n - n0 < kHeadTileRows ? a.n - n0 : kHeadTileRows;
+  const uint32_t offset = static_cast<uint32_t>(Dot::kOffset) * static_cast<uint32_t>(a.sums[m]);
+  float* y = a.y + m * a.y_stride + n0;
+  for (int64_t n = 0; n < count; ++n)
+    y[n] =
+        static_cast<float>(static_cast<int32_t>(sums[n] - offset)) * (a.scales[n0 + n] * a.step[m]);
+}
+
 // kT tiles by kM rows of x. Sums wrap around 2^32, and the correction brings them back: only the
 // last value has to fit (kMaxHeadCols).
 template <class Dot, int kT, int kM>
@@ -39,22 +50,17 @@ inline void Int8Block(const Int8LogitsArgs& a, int64_t tile, int64_t m0) {
         for (int v = 0; v < Dot::kVecs; ++v) sums[t][m][v] = Dot::Mac(sums[t][m][v], w[t][v], act);
     }
   }
-  for (int t = 0; t < kT; ++t) {
-    const int64_t n0 = (tile + t) * kHeadTileRows;
-    const int64_t count = a.n - n0 < kHeadTileRows ? a.n - n0 : kHeadTileRows;
-    for (int m = 0; m < kM; ++m) {
-      alignas(64) uint32_t sum[kHeadTileRows];
+  // Out of the registers first: an accumulator whose index isn't a constant would live in memory.
+  alignas(64) uint32_t out[kT][kM][kHeadTileRows];
+#pragma GCC unroll 16
+  for (int t = 0; t < kT; ++t)
+#pragma GCC unroll 16
+    for (int m = 0; m < kM; ++m)
+#pragma GCC unroll 16
       for (int v = 0; v < Dot::kVecs; ++v)
-        Dot::Store(sums[t][m][v], sum + v * (kHeadTileRows / Dot::kVecs));
-      const uint32_t offset =
-          static_cast<uint32_t>(Dot::kOffset) * static_cast<uint32_t>(a.sums[m0 + m]);
-      const float step = a.step[m0 + m];
-      float* y = a.y + (m0 + m) * a.y_stride + n0;
-      for (int64_t n = 0; n < count; ++n)
-        y[n] =
-            static_cast<float>(static_cast<int32_t>(sum[n] - offset)) * (a.scales[n0 + n] * step);
-    }
-  }
+        Dot::Store(sums[t][m][v], out[t][m] + v * (kHeadTileRows / Dot::kVecs));
+  for (int t = 0; t < kT; ++t)
+    for (int m = 0; m < kM; ++m) StoreRow<Dot>(a, out[t][m], tile + t, m0 + m);
 }
 
 // `count` <= kM rows of x.

@@ -65,14 +65,14 @@ template <class L>
 struct Q8Rows : BlockRows<L, 32, 34> {
   struct Block {
     const int8_t* codes;
-    float d;
+    typename L::Lanes d;
   };
   TERN_INLINE static void Open(const LogitsArgs&, int64_t, int64_t, const uint8_t* p, Block& b) {
     b.codes = reinterpret_cast<const int8_t*>(p + 2);
-    b.d = L::HalfOne(p);
+    b.d = L::HalfSplat(p);
   }
   TERN_INLINE static typename L::Lanes Chunk(const Block& b, int64_t c) {
-    return L::Times(L::Int8(b.codes + c * kLanes), b.d);
+    return L::Multiply(L::Int8(b.codes + c * kLanes), b.d);
   }
 };
 
@@ -102,17 +102,17 @@ template <class L>
 struct Q4Rows : BlockRows<L, 32, 18> {
   struct Block {
     int8_t codes[32];
-    float d;
+    typename L::Lanes d;
   };
   TERN_INLINE static void Open(const LogitsArgs&, int64_t, int64_t, const uint8_t* p, Block& b) {
     using Half = Native<16>;
-    b.d = L::HalfOne(p);
+    b.d = L::HalfSplat(p);
     const auto q = LoadWords<Half>(p + 2);
     StoreWords<Half>(b.codes, MinusEach<Half>(q & kNibbles, 8));
     StoreWords<Half>(b.codes + 16, MinusEach<Half>(q >> 4 & kNibbles, 8));
   }
   TERN_INLINE static typename L::Lanes Chunk(const Block& b, int64_t c) {
-    return L::Times(L::Int8(b.codes + c * kLanes), b.d);
+    return L::Multiply(L::Int8(b.codes + c * kLanes), b.d);
   }
 };
 
@@ -123,10 +123,9 @@ template <class L>
 struct Q4KRows : BlockRows<L, 256, 144> {
   struct Block {
     alignas(64) int8_t codes[256];
-    alignas(64) float scale[8], min[8];
+    alignas(64) float scale[16], min[16];  // the first 8 and the last 8 count
   };
   TERN_INLINE static void Open(const LogitsArgs&, int64_t, int64_t, const uint8_t* p, Block& b) {
-    const auto d = L::HalfOne(p), d_min = L::HalfOne(p + 2);
     // Bytes 0..3 and 4..7 hold scales and minima 0..3 in six bits; the two bits above and the
     // nibbles of bytes 8..11 make up 4..7.
     uint32_t first, second, third;
@@ -134,14 +133,14 @@ struct Q4KRows : BlockRows<L, 256, 144> {
     __builtin_memcpy(&second, p + 8, 4);
     __builtin_memcpy(&third, p + 12, 4);
     constexpr uint32_t kSix = 0x3f3f3f3fu, kFour = 0x0f0f0f0fu, kTwo = 0x30303030u;
-    const uint32_t fields[4] = {first & kSix, (third & kFour) | (first >> 2 & kTwo), second & kSix,
-                                (third >> 4 & kFour) | (second >> 2 & kTwo)};
-    int8_t all[16];
-    __builtin_memcpy(all, fields, sizeof all);
-    for (int s = 0; s < 8; ++s) {
-      b.scale[s] = d * static_cast<float>(all[s]);
-      b.min[s] = d_min * static_cast<float>(all[8 + s]);
-    }
+    const uint64_t scales = (third & kFour) | (first >> 2 & kTwo);
+    const uint64_t minima = (third >> 4 & kFour) | (second >> 2 & kTwo);
+    int8_t fields[16];
+    StoreWords<Native<16>>(fields, typename Native<16>::Words{scales << 32 | (first & kSix),
+                                                              minima << 32 | (second & kSix)});
+    const typename L::Lanes all = L::Int8(fields);
+    L::Store(b.scale, L::Multiply(all, L::HalfSplat(p)));
+    L::Store(b.min, L::Multiply(all, L::HalfSplat(p + 2)));
     for (int64_t part = 0; part < 4; ++part) {
       for (int64_t i = 0; i < 32; i += kWordsBytes<L>) {
         const auto q = LoadWords<L>(p + 16 + 32 * part + i);
@@ -151,7 +150,7 @@ struct Q4KRows : BlockRows<L, 256, 144> {
     }
   }
   TERN_INLINE static typename L::Lanes Chunk(const Block& b, int64_t c) {
-    return L::Minus(L::Times(L::Int8(b.codes + c * kLanes), b.scale[c / 2]), b.min[c / 2]);
+    return L::Minus(L::Times(L::Int8(b.codes + c * kLanes), b.scale[c / 2]), b.min[8 + c / 2]);
   }
 };
 
@@ -165,8 +164,8 @@ struct Q6KRows : BlockRows<L, 256, 210> {
     alignas(64) float scale[16];
   };
   TERN_INLINE static void Open(const LogitsArgs&, int64_t, int64_t, const uint8_t* p, Block& b) {
-    const float d = L::HalfOne(p + 208);
-    L::Store(b.scale, L::Times(L::Int8(reinterpret_cast<const int8_t*>(p + 192)), d));
+    L::Store(b.scale,
+             L::Multiply(L::Int8(reinterpret_cast<const int8_t*>(p + 192)), L::HalfSplat(p + 208)));
 #pragma GCC unroll 2
     for (int64_t h = 0; h < 2; ++h) Half(p + 64 * h, p + 128 + 32 * h, b.codes + 128 * h);
   }
@@ -175,21 +174,29 @@ struct Q6KRows : BlockRows<L, 256, 210> {
   }
 
  private:
-  using Words = typename L::Words;
-
-  TERN_INLINE static void Put(int8_t* to, Words low, Words high) {
+  template <class V>
+  TERN_INLINE static void Put(int8_t* to, typename V::Words low, typename V::Words high) {
     constexpr uint64_t kHigh = 0x3030303030303030u;
-    StoreWords<L>(to, MinusEach<L>((low & kNibbles) | (high & kHigh), 32));
+    StoreWords<V>(to, MinusEach<V>((low & kNibbles) | (high & kHigh), 32));
   }
   TERN_INLINE static void Half(const uint8_t* ql, const uint8_t* qh, int8_t* to) {
+    if constexpr (L::kVecs == 1) {
+      using V = WideWords;
+      const auto low = LoadWords<V>(ql);
+      const auto half = LoadWords<Native<32>>(qh);
+      const typename V::Words high = __builtin_shufflevector(half, half, 0, 1, 2, 3, 0, 1, 2, 3);
+      Put<V>(to, low, high << typename V::Words{4, 4, 4, 4, 2, 2, 2, 2});
+      Put<V>(to + 64, low >> 4, high >> typename V::Words{0, 0, 0, 0, 2, 2, 2, 2});
+      return;
+    }
 #pragma GCC unroll 2
     for (int64_t i = 0; i < 32; i += kWordsBytes<L>) {
-      const Words even = LoadWords<L>(ql + i), odd = LoadWords<L>(ql + 32 + i);
-      const Words high = LoadWords<L>(qh + i);
-      Put(to + i, even, high << 4);
-      Put(to + 32 + i, odd, high << 2);
-      Put(to + 64 + i, even >> 4, high);
-      Put(to + 96 + i, odd >> 4, high >> 2);
+      const auto even = LoadWords<L>(ql + i), odd = LoadWords<L>(ql + 32 + i);
+      const auto high = LoadWords<L>(qh + i);
+      Put<L>(to + i, even, high << 4);
+      Put<L>(to + 32 + i, odd, high << 2);
+      Put<L>(to + 64 + i, even >> 4, high);
+      Put<L>(to + 96 + i, odd >> 4, high >> 2);
     }
   }
 };

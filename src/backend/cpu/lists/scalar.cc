@@ -15,8 +15,8 @@ constexpr Int8LogitsKernel kInt8Logits[] = {
     {"logits_q8_s8_n16k4_scalar", "scalar", 0, 1, LogitsQ8S8N16k4_Scalar},
 };
 
-const LogitsTarget kLogitsTargets[] = {
-    {"scalar", 0, LogitsOps_Scalar()},
+constexpr LogitsTarget kLogitsTargets[] = {
+    {"scalar", 0, &kLogits_Scalar},
 };
 
 }  // namespace

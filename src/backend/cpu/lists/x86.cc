@@ -28,10 +28,10 @@ constexpr Int8LogitsKernel kInt8Logits[] = {
     {"logits_q8_s8_n16k4_scalar", "scalar", 0, 1, LogitsQ8S8N16k4_Scalar},
 };
 
-const LogitsTarget kLogitsTargets[] = {
-    {"avx512vnni", kAvx512Both, LogitsOps_Avx512Vnni()},
-    {"avx2", kCpuAvx2 | kCpuF16c, LogitsOps_Avx2()},
-    {"scalar", 0, LogitsOps_Scalar()},
+constexpr LogitsTarget kLogitsTargets[] = {
+    {"avx512vnni", kAvx512Both, &kLogits_Avx512Vnni},
+    {"avx2", kCpuAvx2 | kCpuF16c, &kLogits_Avx2},
+    {"scalar", 0, &kLogits_Scalar},
 };
 
 }  // namespace

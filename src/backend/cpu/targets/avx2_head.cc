@@ -8,7 +8,7 @@
 
 namespace tern::cpu {
 
-const LogitsOps* LogitsOps_Avx2() { return &kLogitsOps<Avx2Lanes>; }
+const LogitsOps kLogits_Avx2 = kLogitsOps<Avx2Lanes>;
 
 void LogitsQ8S8N16k4_Avx2(const Int8LogitsArgs& args) { Int8Logits<Avx2Dot8>(args); }
 

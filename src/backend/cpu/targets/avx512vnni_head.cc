@@ -8,7 +8,7 @@
 
 namespace tern::cpu {
 
-const LogitsOps* LogitsOps_Avx512Vnni() { return &kLogitsOps<Avx512Lanes>; }
+const LogitsOps kLogits_Avx512Vnni = kLogitsOps<Avx512Lanes>;
 
 void LogitsQ8S8N16k4_Avx512Vnni(const Int8LogitsArgs& args) { Int8Logits<Avx512VnniDot8>(args); }
 

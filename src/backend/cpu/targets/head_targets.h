@@ -6,10 +6,10 @@
 
 namespace tern::cpu {
 
-const LogitsOps* LogitsOps_Scalar();
-const LogitsOps* LogitsOps_Avx2();
-const LogitsOps* LogitsOps_Avx512Vnni();
-const LogitsOps* LogitsOps_Neon();
+extern const LogitsOps kLogits_Scalar;
+extern const LogitsOps kLogits_Avx2;
+extern const LogitsOps kLogits_Avx512Vnni;
+extern const LogitsOps kLogits_Neon;
 
 void LogitsQ8S8N16k4_Scalar(const Int8LogitsArgs& args);
 void LogitsQ8S8N16k4_Avx2(const Int8LogitsArgs& args);

@@ -8,7 +8,7 @@
 
 namespace tern::cpu {
 
-const LogitsOps* LogitsOps_Neon() { return &kLogitsOps<NeonLanes>; }
+const LogitsOps kLogits_Neon = kLogitsOps<NeonLanes>;
 
 void LogitsQ8S8N16k4_Neon(const Int8LogitsArgs& args) { Int8Logits<NeonDot8>(args); }
 

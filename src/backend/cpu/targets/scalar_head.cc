@@ -8,7 +8,7 @@
 
 namespace tern::cpu {
 
-const LogitsOps* LogitsOps_Scalar() { return &kLogitsOps<ScalarLanes>; }
+const LogitsOps kLogits_Scalar = kLogitsOps<ScalarLanes>;
 
 void LogitsQ8S8N16k4_Scalar(const Int8LogitsArgs& args) { Int8Logits<ScalarDot8>(args); }
 
