@@ -34,6 +34,8 @@ const std::map<std::string, OptimizationLevel> kLevels = {
 using Preset = SessionOptions (*)(std::string model);
 const std::map<std::string, Preset> kPresets = {{"speed", SessionOptions::OptimizedForSpeed},
                                                 {"memory", SessionOptions::OptimizedForMemory}};
+const std::map<std::string, TableForm> kHeads = {{"native", TableForm::kNative},
+                                                 {"q8", TableForm::kInt8}};
 
 template <class Map>
 CLI::IsMember OneOf(const Map& map) {
@@ -119,6 +121,10 @@ void AddModelOptions(CLI::App& app, ModelOptions& options, unsigned groups) {
       "Numbers in the cache of keys and values: f16 (default), bf16 (fastest prefill with AMX) or "
       "f32 (default with float activations)")
       ->check(OneOf(kKvTypes));
+  add("--head", options.head, "TYPE",
+      "Output head: native (default), or q8, int8 with a scale per row made while loading: less to "
+      "read per token, logits a little different")
+      ->check(OneOf(kHeads));
   if (groups & kModelCompute)
     add("-t,--threads", options.threads, "N",
         "Threads (default: one per CPU); the result is the same with any number")
@@ -174,6 +180,7 @@ Result<std::unique_ptr<Session>> OpenSession(const ModelOptions& options,
   session.level = kLevels.at(options.level);
   session.cache.folder = CacheFolder(options);
   session.cache.check = options.check;
+  session.head = kHeads.at(options.head);
   if (!options.cache.empty()) session.cache.min_bytes = 0;  // who names a folder wants a file in it
   session.logit_rows = needs.logit_rows;
   Progress progress("loading " + fs::path(session.model).filename().string());

@@ -16,6 +16,7 @@ struct ModelOptions {
   std::string backend = "auto";
   std::string activations;  // empty: as the model was trained
   std::string kv;           // empty: as the activations want it
+  std::string head = "native";
   int threads = 0;
   int64_t context = 0;
   std::string level = "aggressive";  // of optimisation
@@ -32,8 +33,9 @@ enum ModelOptionGroup : unsigned {
   kModelLayout = 4,     // --i2s-layout
   kModelTokenizer = 8,  // --pre
   kModelContext = 16,   // --ctx
-  kModelCompute = 32,   // --activations, --kv, --threads, --backend, --opt, --for, cache options
-  kModelBackend = 64,   // the same without --threads
+  // --activations, --kv, --head, --threads, --backend, --opt, --for, cache options
+  kModelCompute = 32,
+  kModelBackend = 64,  // the same without --threads
 };
 
 void AddModelOptions(CLI::App& app, ModelOptions& options, unsigned groups);

@@ -8,14 +8,13 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "backend/kv_layout.h"
+#include "backend/table_source.h"
 #include "base/result.h"
 #include "base/types.h"
 #include "tensor/buffer.h"
-#include "tensor/dense_matrix.h"
 #include "tensor/ternary_matrix.h"
 #include "tensor/view.h"
 
@@ -65,7 +64,21 @@ class TokenTable {
   virtual size_t bytes() const = 0;
 };
 
-using TableSource = std::variant<DenseMatrix, TernaryMatrix>;
+/// How a token table is kept, which decides what its logits are.
+/// kNative: as the source has it; a logit is the dot product in float, in the fixed order of
+/// base/math.h, of x and the decoded row.
+/// kInt8: each decoded row w is quantised as a row on its way into a linear layer is (LinearInput,
+/// one group): codes q_w and a step d_w; so is x. A logit is float(sum q_x q_w) * (d_w * d_x), the
+/// sum exact. Rows for the embedding are q_w * d_w.
+enum class TableForm : uint8_t { kNative, kInt8 };
+
+/// Columns up to which 128 * 128 * cols fits in int32; a kInt8 table has no more.
+inline constexpr int64_t kMaxInt8TableCols = 131008;
+inline Status CheckInt8Table(const TableSource& table) {
+  if (TableCols(table) <= kMaxInt8TableCols) return {};
+  return Fail(Code::kUnsupported, "an int8 head of {} columns, expected at most {}",
+              TableCols(table), kMaxInt8TableCols);
+}
 
 /// Rows on their way into a linear layer. kInt8: q = clamp(round_half_even(x * s), -128, 127) with
 /// s = 127 / max(max|x|, 1e-5) over each group (formats.md section 10); kFloat: x itself.
@@ -164,7 +177,8 @@ class Backend {
   /// A copy of host floats in the backend's memory.
   virtual Result<Buffer> Upload(std::span<const float> values) = 0;
   virtual Result<std::unique_ptr<PackedTernary>> Pack(TernaryMatrix matrix) = 0;
-  virtual Result<std::unique_ptr<TokenTable>> PackTable(TableSource table) = 0;
+  /// Errors: kUnsupported for a kInt8 table that is too wide, kResourceExhausted.
+  virtual Result<std::unique_ptr<TokenTable>> PackTable(TableSource table, TableForm form) = 0;
   /// Name and version of how Pack lays matrices out: blobs of another layout mean something else.
   /// "" when this backend can't restore.
   virtual std::string_view packed_layout() const { return {}; }

@@ -43,4 +43,30 @@ Result<PerplexityResult> MeasurePerplexity(Executor& executor, KvCache& cache,
                                            const PerplexityOptions& options,
                                            const PerplexityProgress& progress);
 
+/// How far a model is from another one, the base, over the same predictions.
+struct DivergenceResult {
+  PerplexityResult base, model;
+  double kl = 0;          // sum over targets of sum_i p_i ln(p_i / q_i), p the base's distribution
+  double largest_kl = 0;  // of a single target
+  int64_t same_top = 0;   // targets whose most likely token (the first of equals) is the same
+
+  double MeanKl() const;
+  double SameTopShare() const;
+};
+
+using DivergenceProgress = std::function<bool(int64_t, int64_t, const DivergenceResult&)>;
+
+/// What a model runs with.
+struct Runner {
+  Executor& executor;
+  KvCache& cache;
+};
+
+/// Both models over the windows of MeasurePerplexity. Errors: as there, and kInvalidArgument for
+/// vocabularies of different size.
+Result<DivergenceResult> MeasureDivergence(const Runner& base, const Runner& model,
+                                           const DocumentStream& stream,
+                                           const PerplexityOptions& options,
+                                           const DivergenceProgress& progress);
+
 }  // namespace tern

@@ -60,6 +60,7 @@ Result<std::unique_ptr<Session>> Session::Open(std::unique_ptr<Backend> backend,
                                                    {.source = options.source,
                                                     .cache = options.cache,
                                                     .level = options.level,
+                                                    .head = options.head,
                                                     .progress = options.progress}));
   const ModelConfig& config = session->model_.config;
   session->activations_ = options.activations.value_or(config.trained_with);

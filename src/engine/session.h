@@ -30,6 +30,7 @@ struct SessionOptions {
   bool need_tokenizer = true;  // false: a model without vocabulary will do (tern logits)
   std::optional<ActivationType> activations = {};  // absent: what the model was trained with
   std::optional<KvType> kv = {};  // absent: halves, or floats for float activations
+  TableForm head = TableForm::kNative;
   int64_t context = 0;  // positions of the cache; 0: the model's context, at most default_context
   int64_t default_context = kDefaultContext;
   int64_t max_rows = 512;  // of one forward pass

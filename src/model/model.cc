@@ -115,14 +115,15 @@ class Loader {
     return packed;
   }
 
-  Result<std::unique_ptr<TokenTable>> Table(const std::string& name, int64_t rows, int64_t cols) {
+  Result<std::unique_ptr<TokenTable>> Table(const std::string& name, int64_t rows, int64_t cols,
+                                            TableForm form) {
     TERN_TRY(CheckTensor(source_, {name, rows, cols, false, false}));
     if (source_.Find(name)->ternary) {
       TERN_ASSIGN_OR_RETURN(TernaryMatrix matrix, source_.ReadTernary(name));
-      return backend_.PackTable(SimplifyScales(std::move(matrix)));
+      return backend_.PackTable(SimplifyScales(std::move(matrix)), form);
     }
     TERN_ASSIGN_OR_RETURN(DenseMatrix matrix, source_.ReadDense(name));
-    return backend_.PackTable(std::move(matrix));
+    return backend_.PackTable(std::move(matrix), form);
   }
 
   Result<LayerWeights> Layer(const ModelConfig& c, int64_t layer) {
@@ -229,9 +230,11 @@ Result<Model> LoadModel(const WeightSource& source, Backend& backend, const Load
   WeightCache cache = WeightCache::Open(options.cache, source, options.source, backend,
                                         join ? "joined" : "apart", PackedBytes(c));
   Loader loader(source, backend, cache, join);
-  TERN_ASSIGN_OR_RETURN(model.embedding, loader.Table("token_embd.weight", c.vocab, c.dim));
-  if (source.Find("output.weight")) {
-    TERN_ASSIGN_OR_RETURN(model.head, loader.Table("output.weight", c.vocab, c.dim));
+  TERN_ASSIGN_OR_RETURN(model.embedding,
+                        loader.Table("token_embd.weight", c.vocab, c.dim, TableForm::kNative));
+  const std::string head = source.Find("output.weight") ? "output.weight" : "token_embd.weight";
+  if (head != "token_embd.weight" || options.head != TableForm::kNative) {
+    TERN_ASSIGN_OR_RETURN(model.head, loader.Table(head, c.vocab, c.dim, options.head));
   }
   TERN_ASSIGN_OR_RETURN(model.output_norm, loader.Gain("output_norm.weight", c.dim));
   for (int64_t i = 0; i < c.layers; ++i) {

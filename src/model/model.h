@@ -42,7 +42,7 @@ struct Model {
   ModelConfig config;
   std::vector<LayerWeights> layers;
   std::unique_ptr<TokenTable> embedding;  // (vocab, dim)
-  std::unique_ptr<TokenTable> head;       // (vocab, dim); null when tied to the embedding
+  std::unique_ptr<TokenTable> head;       // (vocab, dim); null when it is the embedding
   Buffer output_norm;                     // (dim)
   CacheReport cache;                      // how the packed weights came here
 
@@ -59,6 +59,7 @@ struct LoadOptions {
   CacheOptions cache = {};
   /// Below kAggressive, query, key and value, and gate and up, stay matrices of their own.
   OptimizationLevel level = OptimizationLevel::kAggressive;
+  TableForm head = TableForm::kNative;  // the embedding is always native
   LoadProgress progress = {};
 };
 

@@ -65,6 +65,21 @@ class Perplexity(CliTest):
         self.assertRegex(outcome.text, rf"bits per byte +{result['bits_per_byte']:.4f}\n")
         self.assertEqual(self.ok("perplexity", *MODEL, "-f", "-", stdin=TEXT.encode()).text, outcome.text)
 
+    def test_a_base_is_compared_with(self):
+        alone = self.measure(TEXT)
+        same = self.measure(TEXT, "--kl-base", "native")
+        self.assertEqual((same["kl"], same["same_top"]), (0, 1))
+        self.assertEqual(same["base_perplexity"], alone["perplexity"])
+        int8 = self.measure(TEXT, "--head", "q8", "--kl-base", "native")
+        self.assertEqual(int8["base_perplexity"], alone["perplexity"])
+        self.assertEqual(int8["perplexity"], self.measure(TEXT, "--head", "q8")["perplexity"])
+        self.assertGreater(int8["kl"], 0)
+        self.assertLess(int8["kl"], 1e-2)
+        self.assertEqual(self.measure(TEXT, "--head", "q8", "--kl-base", "tiny.gguf")["kl"], int8["kl"])
+        outcome = self.ok("perplexity", *MODEL, "-f", "text.txt", "--head", "q8", "--kl-base", "native")
+        self.assertRegex(outcome.text, r"KL divergence +[0-9.e-]+ nats, at most [0-9.e-]+\nsame top token [0-9.]+%\n")
+        self.fails("perplexity", *MODEL, "-f", "text.txt", "--kl-base", "missing.gguf", names=["missing.gguf"])
+
     def test_texts_that_cannot_be_measured_are_refused(self):
         open("empty.txt", "w", encoding="utf-8").close()
         self.fails("perplexity", *MODEL, "-f", "empty.txt", names=["empty.txt"])

@@ -69,8 +69,12 @@ class CpuBackend final : public Backend {
     return std::make_unique<CpuTernary>(std::move(packed));
   }
 
-  Result<std::unique_ptr<TokenTable>> PackTable(TableSource table) override {
-    return std::make_unique<CpuTable>(std::move(table));
+  Result<std::unique_ptr<TokenTable>> PackTable(TableSource table, TableForm form) override {
+    if (form == TableForm::kNative) return std::make_unique<cpu::NativeTable>(std::move(table));
+    TERN_TRY(CheckInt8Table(table));
+    TERN_ASSIGN_OR_RETURN(
+        Buffer codes, Allocate(cpu::Int8Table::Bytes(TableRows(table), TableCols(table))));
+    return std::make_unique<cpu::Int8Table>(table, std::move(codes), LogitsContext());
   }
 
   void Embed(std::span<const TokenId> ids, const TokenTable& table, FloatView x) noexcept override {
@@ -156,12 +160,14 @@ class CpuBackend final : public Backend {
   }
 
   void Logits(FloatView x, const TokenTable& table, FloatView logits) noexcept override {
-    static_cast<const CpuTable&>(table).Logits(x, ops_, pool_, logits);
+    static_cast<const CpuTable&>(table).Logits(x, LogitsContext(), logits);
   }
 
   Status Synchronize() override { return {}; }
 
  private:
+  cpu::LogitsContext LogitsContext() { return {features_, forced_isa_, ops_, pool_}; }
+
   void StoreRow(const float* row, const LinearInput& out, int64_t r) const {
     if (out.type == ActivationType::kFloat) {
       float* to = out.values + r * out.stride;

@@ -3,27 +3,64 @@
 
 #include "backend/backend.h"
 #include "backend/cpu/float_contract.h"
+#include "backend/cpu/logits_list.h"
 #include "platform/thread_pool.h"
 
 namespace tern::cpu {
 
-class CpuTable final : public TokenTable {
- public:
-  explicit CpuTable(TableSource s) : source_(std::move(s)) {}
-  int64_t rows() const override { return dense() ? dense()->rows : ternary().rows(); }
-  int64_t cols() const override { return dense() ? dense()->cols : ternary().cols(); }
-  size_t bytes() const override;
+/// What the products are computed with.
+struct LogitsContext {
+  CpuFeatures features;
+  std::string_view forced_isa;
+  const FloatOps& ops;
+  ThreadPool& pool;
+};
 
-  void DecodeRowTo(int64_t row, std::span<float> out) const;
+class CpuTable : public TokenTable {
+ public:
+  virtual void DecodeRowTo(int64_t row, std::span<float> out) const = 0;
   /// logits (rows, table rows) = x table^T.
-  void Logits(FloatView x, const FloatOps& ops, ThreadPool& pool, FloatView logits) const;
+  virtual void Logits(FloatView x, const LogitsContext& context, FloatView logits) const = 0;
+};
+
+/// The rows as the source has them.
+class NativeTable final : public CpuTable {
+ public:
+  explicit NativeTable(TableSource s) : source_(std::move(s)) {}
+  int64_t rows() const override { return TableRows(source_); }
+  int64_t cols() const override { return TableCols(source_); }
+  size_t bytes() const override { return TableBytes(source_); }
+  void DecodeRowTo(int64_t row, std::span<float> out) const override {
+    DecodeTableRow(source_, row, out);
+  }
+  void Logits(FloatView x, const LogitsContext& context, FloatView logits) const override;
 
  private:
-  const DenseMatrix* dense() const { return std::get_if<DenseMatrix>(&source_); }
-  const TernaryMatrix& ternary() const { return std::get<TernaryMatrix>(source_); }
-  const RowType* NativeRowType() const;
-
   const TableSource source_;
+};
+
+/// Rows quantised to int8, in the layout of logits_contract.h.
+class Int8Table final : public CpuTable {
+ public:
+  /// `codes` has Bytes(rows, cols) bytes; they are filled by the threads that will read them.
+  Int8Table(const TableSource& source, Buffer codes, const LogitsContext& context);
+
+  static int64_t Planes(int64_t cols);
+  static size_t Bytes(int64_t rows, int64_t cols);
+
+  int64_t rows() const override { return rows_; }
+  int64_t cols() const override { return cols_; }
+  size_t bytes() const override { return codes_.bytes() + scales_.size() * sizeof(float); }
+  void DecodeRowTo(int64_t row, std::span<float> out) const override;
+  void Logits(FloatView x, const LogitsContext& context, FloatView logits) const override;
+
+ private:
+  int64_t tiles() const { return (rows_ + kHeadTileRows - 1) / kHeadTileRows; }
+  void PackRow(const int8_t* q, int64_t row);
+
+  const int64_t rows_, cols_, planes_;
+  Buffer codes_;               // (tiles, planes, 64)
+  std::vector<float> scales_;  // (tiles, 16)
 };
 
 }  // namespace tern::cpu

@@ -37,34 +37,41 @@ class ReferenceTernary final : public PackedTernary {
   const TernaryMatrix matrix;
 };
 
+// Decoded where it is used.
 class ReferenceTable final : public TokenTable {
  public:
-  explicit ReferenceTable(TableSource s) : source(std::move(s)) {}
-  int64_t rows() const override {
-    return std::visit([](const auto& m) { return RowsOf(m); }, source);
-  }
-  int64_t cols() const override {
-    return std::visit([](const auto& m) { return ColsOf(m); }, source);
-  }
-  size_t bytes() const override {
-    if (const auto* dense = std::get_if<DenseMatrix>(&source)) return dense->bytes.size();
-    return Index(rows()) * TernaryMatrix::RowBytes(cols());
-  }
+  explicit ReferenceTable(TableSource s) : source_(std::move(s)) {}
+  int64_t rows() const override { return TableRows(source_); }
+  int64_t cols() const override { return TableCols(source_); }
+  size_t bytes() const override { return TableBytes(source_); }
 
-  void DecodeRowTo(int64_t row, std::span<float> out) const {
-    if (const auto* dense = std::get_if<DenseMatrix>(&source))
-      DecodeRow(dense->type, dense->Row(row), out);
-    else
-      std::get<TernaryMatrix>(source).DequantizeRow(row, out);
-  }
-
-  const TableSource source;
+  void DecodeRowTo(int64_t row, std::span<float> out) const { DecodeTableRow(source_, row, out); }
 
  private:
-  static int64_t RowsOf(const DenseMatrix& m) { return m.rows; }
-  static int64_t RowsOf(const TernaryMatrix& m) { return m.rows(); }
-  static int64_t ColsOf(const DenseMatrix& m) { return m.cols; }
-  static int64_t ColsOf(const TernaryMatrix& m) { return m.cols(); }
+  const TableSource source_;
+};
+
+class ReferenceInt8Table final : public TokenTable {
+ public:
+  explicit ReferenceInt8Table(const TableSource& source)
+      : rows_(TableRows(source)), cols_(TableCols(source)), q_(Index(rows_ * cols_)) {
+    std::vector<float> values(Index(cols_));
+    for (int64_t n = 0; n < rows_; ++n) {
+      DecodeTableRow(source, n, values);
+      steps_.push_back(1.0f / QuantizeGroup(values.data(), values.size(), &q_[Index(n * cols_)]));
+    }
+  }
+  int64_t rows() const override { return rows_; }
+  int64_t cols() const override { return cols_; }
+  size_t bytes() const override { return q_.size() + steps_.size() * sizeof(float); }
+
+  const int8_t* Row(int64_t n) const { return &q_[Index(n * cols_)]; }
+  float Step(int64_t n) const { return steps_[Index(n)]; }
+
+ private:
+  const int64_t rows_, cols_;
+  std::vector<int8_t> q_;     // (rows, cols)
+  std::vector<float> steps_;  // (rows)
 };
 
 class ReferenceBackend final : public Backend {
@@ -92,14 +99,23 @@ class ReferenceBackend final : public Backend {
     return std::make_unique<ReferenceTernary>(std::move(matrix));
   }
 
-  Result<std::unique_ptr<TokenTable>> PackTable(TableSource table) override {
-    return std::make_unique<ReferenceTable>(std::move(table));
+  Result<std::unique_ptr<TokenTable>> PackTable(TableSource table, TableForm form) override {
+    if (form == TableForm::kNative) return std::make_unique<ReferenceTable>(std::move(table));
+    TERN_TRY(CheckInt8Table(table));
+    return std::make_unique<ReferenceInt8Table>(table);
   }
 
   void Embed(std::span<const TokenId> ids, const TokenTable& table, FloatView x) noexcept override {
-    const auto& rows = static_cast<const ReferenceTable&>(table);
-    for (size_t r = 0; r < ids.size(); ++r)
-      rows.DecodeRowTo(ids[r], {x.Row(static_cast<int64_t>(r)), Index(x.cols)});
+    for (size_t r = 0; r < ids.size(); ++r) {
+      float* to = x.Row(static_cast<int64_t>(r));
+      if (const auto* native = dynamic_cast<const ReferenceTable*>(&table)) {
+        native->DecodeRowTo(ids[r], {to, Index(x.cols)});
+        continue;
+      }
+      const auto& int8 = static_cast<const ReferenceInt8Table&>(table);
+      for (int64_t i = 0; i < x.cols; ++i)
+        to[i] = static_cast<float>(int8.Row(ids[r])[i]) * int8.Step(ids[r]);
+    }
   }
 
   void NormQuantize(FloatView x, const float* gain, float eps,
@@ -196,6 +212,8 @@ class ReferenceBackend final : public Backend {
   }
 
   void Logits(FloatView x, const TokenTable& table, FloatView logits) noexcept override {
+    if (const auto* int8 = dynamic_cast<const ReferenceInt8Table*>(&table))
+      return Int8Logits(x, *int8, logits);
     const auto& rows = static_cast<const ReferenceTable&>(table);
     const size_t cols = Index(x.cols);
     pool_.ParallelFor(Index(table.rows()), 64, [&](size_t begin, size_t end) {
@@ -229,6 +247,19 @@ class ReferenceBackend final : public Backend {
       const int64_t piece = (slot * shape.kv_heads + i / dim) * kv.capacity * dim;
       kv.k16()[piece + KeyIndex(kv.type, position, i % dim, dim)] = Round(kv.type, k[i]);
       kv.v16()[piece + ValueIndex(kv.type, position, i % dim, dim)] = Round(kv.type, v[i]);
+    }
+  }
+
+  void Int8Logits(FloatView x, const ReferenceInt8Table& table, FloatView logits) {
+    const size_t cols = Index(x.cols);
+    std::vector<int8_t> q(cols);
+    for (int64_t m = 0; m < x.rows; ++m) {
+      const float step = 1.0f / QuantizeGroup(x.Row(m), cols, q.data());
+      pool_.ParallelFor(Index(table.rows()), 64, [&](size_t begin, size_t end) {
+        for (auto n = static_cast<int64_t>(begin); n < static_cast<int64_t>(end); ++n)
+          logits.Row(m)[n] =
+              static_cast<float>(DotInt8(q.data(), table.Row(n), cols)) * (table.Step(n) * step);
+      });
     }
   }
 

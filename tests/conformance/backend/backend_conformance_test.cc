@@ -295,34 +295,86 @@ TEST_P(Conformance, NormRows) {
   });
 }
 
-TEST_P(Conformance, EmbedAndLogitsInEveryTableType) {
-  constexpr int64_t kVocab = 75, kDim = 256;
-  const auto values = Floats(kVocab * kDim, 16), x = Floats(9 * kDim, 17);
-  std::vector<TableSource> tables;
-  std::vector<std::vector<std::byte>> storage;
-  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ6_K}) {
-    storage.emplace_back(*RowBytes(type, kVocab * kDim));
-    ASSERT_TRUE(EncodeRow(type, values, storage.back()));
-    tables.push_back(DenseMatrix{type, kVocab, kDim, storage.back(), nullptr});
+// Tables of every type that files have, with the bytes that dense ones point to.
+struct Tables {
+  static constexpr int64_t kVocab = 75, kDim = 256;
+
+  Tables() {
+    const auto values = Floats(kVocab * kDim, 16);
+    for (const DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ6_K}) {
+      EXPECT_TRUE(EncodeRow(type, values, Storage(type)));
+      Add(type, kDim);
+    }
+    // Any bits are codes; only the binary16 scales at the front of a block must be numbers.
+    for (const DType type : {DType::kQ4_0, DType::kQ4_K}) {
+      Rng rng(19);
+      const std::span<std::byte> bytes = Storage(type);
+      for (std::byte& b : bytes) b = static_cast<std::byte>(rng.Next());
+      for (size_t at = 0; at < bytes.size(); at += static_cast<size_t>(Info(type).block_bytes))
+        for (size_t high : {size_t{1}, size_t{3}}) bytes[at + high] &= std::byte{0x3b};
+      Add(type, kDim);
+    }
+    EXPECT_TRUE(EncodeRow(DType::kF16, std::span(values).first(kVocab * 100),
+                          Storage(DType::kF16).first(kVocab * 200)));
+    storage.back().resize(kVocab * 200);
+    Add(DType::kF16, 100);
+    for (const int64_t group : {int64_t{0}, int64_t{128}, int64_t{4}}) {
+      const int64_t dim = group ? kDim : 101;
+      std::vector<int8_t> q(static_cast<size_t>(kVocab * dim));
+      for (size_t i = 0; i < q.size(); ++i)
+        q[i] = static_cast<int8_t>(static_cast<int>(i * 7 % 3) - 1);
+      ScaleSpec scale{group ? ScaleKind::kGroup : ScaleKind::kRow, group, {}};
+      scale.values = Floats(static_cast<size_t>(kVocab * (group ? dim / group : 1)), 18);
+      all.push_back(*TernaryMatrix::FromValues(kVocab, dim, q, scale));
+    }
   }
-  std::vector<int8_t> q(kVocab * kDim);
-  for (size_t i = 0; i < q.size(); ++i) q[i] = static_cast<int8_t>(static_cast<int>(i * 7 % 3) - 1);
-  tables.push_back(*TernaryMatrix::FromValues(kVocab, kDim, q,
-                                              {ScaleKind::kGroup, 128, Floats(kVocab * 2, 18)}));
-  for (const TableSource& table : tables) {
-    for (const int64_t rows : {1, 9}) {
-      Same(std::vector<float>(static_cast<size_t>(rows * kVocab)), [&](Backend& be, float* logits) {
-        const auto packed = be.PackTable(table);
+
+  std::vector<TableSource> all;
+
+ private:
+  std::span<std::byte> Storage(DType type) {
+    return storage.emplace_back(*RowBytes(type, kVocab * kDim));
+  }
+  void Add(DType type, int64_t dim) {
+    all.push_back(DenseMatrix{type, kVocab, dim, storage.back(), nullptr});
+  }
+  std::vector<std::vector<std::byte>> storage;
+};
+
+TEST_P(Conformance, EmbedAndLogitsInEveryTableTypeAndForm) {
+  const Tables tables;
+  for (const TableSource& table : tables.all) {
+    const int64_t dim = TableCols(table);
+    const auto x = Floats(static_cast<size_t>(70 * dim), 17);
+    for (const TableForm form : {TableForm::kNative, TableForm::kInt8}) {
+      for (const int64_t rows : {1, 2, 4, 9, 70}) {
+        Same(std::vector<float>(static_cast<size_t>(rows * Tables::kVocab)),
+             [&](Backend& be, float* logits) {
+               const auto packed = be.PackTable(table, form);
+               ASSERT_TRUE(packed);
+               be.Logits({const_cast<float*>(x.data()), rows, dim}, **packed,
+                         {logits, rows, Tables::kVocab});
+             });
+      }
+      const std::vector<TokenId> ids = {0, 74, 30};
+      Same(std::vector<float>(static_cast<size_t>(3 * dim)), [&](Backend& be, float* out) {
+        const auto packed = be.PackTable(table, form);
         ASSERT_TRUE(packed);
-        be.Logits({const_cast<float*>(x.data()), rows, kDim}, **packed, {logits, rows, kVocab});
+        be.Embed(ids, **packed, {out, 3, dim});
       });
     }
-    const std::vector<TokenId> ids = {0, 74, 30};
-    Same(std::vector<float>(3 * kDim), [&](Backend& be, float* out) {
-      const auto packed = be.PackTable(table);
-      ASSERT_TRUE(packed);
-      be.Embed(ids, **packed, {out, 3, kDim});
-    });
+  }
+}
+
+TEST_P(Conformance, AnInt8TableWiderThanItsSumsAllowIsRefused) {
+  const std::vector<float> row(kMaxInt8TableCols + 1);
+  const DenseMatrix table{DType::kF32, 1, kMaxInt8TableCols + 1, std::as_bytes(std::span(row)),
+                          nullptr};
+  for (Backend* be : {backend_.get(), reference_.get()}) {
+    const auto packed = be->PackTable(table, TableForm::kInt8);
+    ASSERT_FALSE(packed);
+    EXPECT_NE(packed.error().message.find("131009 columns, expected at most 131008"),
+              std::string::npos);
   }
 }
 
@@ -333,7 +385,7 @@ TEST_P(Conformance, HalvesOfEveryBitPatternAreDecodedExactly) {
   std::iota(halves.begin(), halves.end(), uint16_t{0});
   const auto bytes = std::as_bytes(std::span(halves));
   const DenseMatrix table{DType::kF16, 1 << 16, 1, bytes, nullptr};
-  const auto packed = backend_->PackTable(table);
+  const auto packed = backend_->PackTable(table, TableForm::kNative);
   ASSERT_TRUE(packed);
   float one = 1;
   std::vector<float> got(1 << 16);

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "backend/reference/reference_backend.h"
+#include "base/rng.h"
 
 namespace tern {
 namespace {
@@ -79,6 +80,82 @@ TEST_F(PerplexityTest, ProgressCanStop) {
                         [](int64_t, int64_t, const PerplexityResult&) { return false; });
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, Code::kCancelled);
+}
+
+// Logits that depend on the token alone, drawn at random.
+class RandomExecutor final : public Executor {
+ public:
+  RandomExecutor(uint64_t seed, int64_t vocab) : vocab_(vocab) {
+    Rng rng(seed);
+    for (int64_t i = 0; i < vocab * vocab; ++i)
+      table_.push_back(static_cast<float>(rng.NextUnit() * 8 - 4));
+  }
+  int64_t max_rows() const override { return 3; }
+  Result<FloatView> Forward(const Batch& batch, KvCache&) override {
+    logits_.clear();
+    for (const TokenId token : batch.tokens)
+      logits_.insert(logits_.end(), Row(token), Row(token) + vocab_);
+    return FloatView(logits_.data(), static_cast<int64_t>(batch.tokens.size()), vocab_);
+  }
+  const float* Row(TokenId token) const { return table_.data() + token * vocab_; }
+
+ private:
+  int64_t vocab_;
+  std::vector<float> table_, logits_;
+};
+
+std::vector<double> Softmax(const float* row, int64_t n) {
+  std::vector<double> p;
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) p.push_back(std::exp(double{row[i]}));
+  for (const double v : p) sum += v;
+  for (double& v : p) v /= sum;
+  return p;
+}
+
+TEST_F(PerplexityTest, DivergenceIsTheMeanOverAllPredictions) {
+  constexpr int64_t kWords = 11;
+  RandomExecutor base(1, kWords), model(2, kWords);
+  const DocumentStream stream{{3, 1, 4, 1, 5, 9, 2, 6, 10, 0}, 10};
+  const auto result =
+      MeasureDivergence({base, *cache_}, {model, *cache_}, stream, {.window = 4}, {});
+  ASSERT_TRUE(result);
+  double kl = 0, largest = 0, base_nats = 0, model_nats = 0;
+  int64_t same = 0;
+  for (size_t i = 0; i + 1 < stream.ids.size(); ++i) {
+    const auto p = Softmax(base.Row(stream.ids[i]), kWords),
+               q = Softmax(model.Row(stream.ids[i]), kWords);
+    double one = 0;
+    for (size_t k = 0; k < p.size(); ++k) one += p[k] * std::log(p[k] / q[k]);
+    kl += one;
+    largest = std::max(largest, one);
+    same += std::max_element(p.begin(), p.end()) - p.begin() ==
+            std::max_element(q.begin(), q.end()) - q.begin();
+    base_nats -= std::log(p[static_cast<size_t>(stream.ids[i + 1])]);
+    model_nats -= std::log(q[static_cast<size_t>(stream.ids[i + 1])]);
+  }
+  EXPECT_EQ(result->model.tokens, 9);
+  EXPECT_NEAR(result->MeanKl(), kl / 9, 1e-9);
+  EXPECT_NEAR(result->largest_kl, largest, 1e-9);
+  EXPECT_EQ(result->same_top, same);
+  EXPECT_NEAR(result->base.nats, base_nats, 1e-9);
+  EXPECT_NEAR(result->model.nats, model_nats, 1e-9);
+}
+
+TEST_F(PerplexityTest, AModelDoesNotDivergeFromItself) {
+  RandomExecutor base(1, 11), model(1, 11);
+  const auto result =
+      MeasureDivergence({base, *cache_}, {model, *cache_}, {{3, 1, 4, 1, 5}, 5}, {}, {});
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->kl, 0);
+  EXPECT_EQ(result->SameTopShare(), 1);
+}
+
+TEST_F(PerplexityTest, DivergenceOfOtherVocabulariesIsAnError) {
+  RandomExecutor base(1, 11), model(1, 12);
+  const auto result = MeasureDivergence({base, *cache_}, {model, *cache_}, {{3, 1, 4}, 3}, {}, {});
+  ASSERT_FALSE(result);
+  EXPECT_NE(result.error().message.find("11 tokens, expected the model's 12"), std::string::npos);
 }
 
 // 256 byte tokens in GPT-2's alphabet are not needed here: ASCII letters stand for themselves in

@@ -1,4 +1,6 @@
 #include "backend/cpu/kernel_list.h"
+#include "backend/cpu/logits_list.h"
+#include "backend/cpu/targets/head_targets.h"
 #include "backend/cpu/targets/targets.h"
 
 namespace tern::cpu {
@@ -16,9 +18,23 @@ const FloatTarget kFloatTargets[] = {
     {"scalar", 0, FloatOps_Scalar()},
 };
 
+constexpr Int8LogitsKernel kInt8Logits[] = {
+    {"logits_q8_s8_n16k4_neon_dotprod", "neon_dotprod", kCpuNeon | kCpuDotProd, 1,
+     LogitsQ8S8N16k4_NeonDotProd},
+    {"logits_q8_s8_n16k4_neon", "neon", kCpuNeon, 1, LogitsQ8S8N16k4_Neon},
+    {"logits_q8_s8_n16k4_scalar", "scalar", 0, 1, LogitsQ8S8N16k4_Scalar},
+};
+
+constexpr LogitsTarget kLogitsTargets[] = {
+    {"neon", kCpuNeon, &kLogits_Neon},
+    {"scalar", 0, &kLogits_Scalar},
+};
+
 }  // namespace
 
 std::span<const TernaryKernel> AllKernels() { return kKernels; }
 std::span<const FloatTarget> AllFloatTargets() { return kFloatTargets; }
+std::span<const LogitsTarget> AllLogitsTargets() { return kLogitsTargets; }
+std::span<const Int8LogitsKernel> AllInt8LogitsKernels() { return kInt8Logits; }
 
 }  // namespace tern::cpu

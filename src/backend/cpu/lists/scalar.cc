@@ -1,5 +1,7 @@
 // For other CPUs and for TERN_SCALAR_ONLY.
 #include "backend/cpu/kernel_list.h"
+#include "backend/cpu/logits_list.h"
+#include "backend/cpu/targets/head_targets.h"
 #include "backend/cpu/targets/targets.h"
 
 namespace tern::cpu {
@@ -9,9 +11,19 @@ constexpr TernaryKernel kKernels[] = {
     {"gemm_t2_s8_n16k4_scalar", "scalar", 0, 1, GemmT2S8N16k4_Scalar}};
 const FloatTarget kFloatTargets[] = {{"scalar", 0, FloatOps_Scalar()}};
 
+constexpr Int8LogitsKernel kInt8Logits[] = {
+    {"logits_q8_s8_n16k4_scalar", "scalar", 0, 1, LogitsQ8S8N16k4_Scalar},
+};
+
+constexpr LogitsTarget kLogitsTargets[] = {
+    {"scalar", 0, &kLogits_Scalar},
+};
+
 }  // namespace
 
 std::span<const TernaryKernel> AllKernels() { return kKernels; }
 std::span<const FloatTarget> AllFloatTargets() { return kFloatTargets; }
+std::span<const LogitsTarget> AllLogitsTargets() { return kLogitsTargets; }
+std::span<const Int8LogitsKernel> AllInt8LogitsKernels() { return kInt8Logits; }
 
 }  // namespace tern::cpu

@@ -1,4 +1,6 @@
 #include "backend/cpu/kernel_list.h"
+#include "backend/cpu/logits_list.h"
+#include "backend/cpu/targets/head_targets.h"
 #include "backend/cpu/targets/targets.h"
 
 namespace tern::cpu {
@@ -26,9 +28,24 @@ const FloatTarget kFloatTargets[] = {
     {"scalar", 0, FloatOps_Scalar()},
 };
 
+constexpr Int8LogitsKernel kInt8Logits[] = {
+    {"logits_q8_s8_n16k4_avx512vnni", "avx512vnni", kAvx512Both, 1, LogitsQ8S8N16k4_Avx512Vnni},
+    {"logits_q8_s8_n16k4_avxvnni", "avxvnni", kCpuAvx2 | kCpuAvxVnni, 1, LogitsQ8S8N16k4_AvxVnni},
+    {"logits_q8_s8_n16k4_avx2", "avx2", kCpuAvx2, 1, LogitsQ8S8N16k4_Avx2},
+    {"logits_q8_s8_n16k4_scalar", "scalar", 0, 1, LogitsQ8S8N16k4_Scalar},
+};
+
+constexpr LogitsTarget kLogitsTargets[] = {
+    {"avx512vnni", kAvx512Both, &kLogits_Avx512Vnni},
+    {"avx2", kCpuAvx2 | kCpuF16c, &kLogits_Avx2},
+    {"scalar", 0, &kLogits_Scalar},
+};
+
 }  // namespace
 
 std::span<const TernaryKernel> AllKernels() { return kKernels; }
 std::span<const FloatTarget> AllFloatTargets() { return kFloatTargets; }
+std::span<const LogitsTarget> AllLogitsTargets() { return kLogitsTargets; }
+std::span<const Int8LogitsKernel> AllInt8LogitsKernels() { return kInt8Logits; }
 
 }  // namespace tern::cpu
