@@ -88,10 +88,13 @@ class ModelBench {
   }
 
   SessionNeeds NeedsOf(int64_t sequences) const {
-    return {.tokenizer = false,
-            .context = Largest(tests_, [](const auto& test) { return test.positions(); }),
-            .max_rows = std::max<int64_t>(512, sequences),
-            .logit_rows = sequences};
+    return {
+        .tokenizer = false,
+        // A pass takes no more rows than the context has positions.
+        .context = Largest(
+            tests_, [](const auto& test) { return std::max(test.positions(), test.sequences); }),
+        .max_rows = std::max<int64_t>(512, sequences),
+        .logit_rows = sequences};
   }
 
   // Measured once for a number of threads.

@@ -15,10 +15,10 @@ struct Avx512Vnni {
   static constexpr int kBytes = 64, kVecs = 1;
   static constexpr bool kFolds = false;  // int32 lanes hold 2 * 128 * K for any K below 2^23
   static constexpr int64_t kFoldEvery = int64_t{1} << 40;
-  // 10 sums hide the latency. 2 tiles by 12 rows are 24, with 2 codes, 2 packed steps, the
+  // 8 to 10 sums hide the latency. 2 tiles by 12 rows are 24, with 2 codes, 2 packed steps, the
   // activation and the mask in the other registers; a broadcast serves 2 products, an unpacking 12.
   static constexpr int kMostRows = 12;
-  static constexpr int Tiles(int rows) { return rows <= 2 ? 1 : 2; }
+  static constexpr int Tiles(int) { return 2; }
   static constexpr int Sets(int rows) { return rows <= 2 ? 4 : rows <= 4 ? 2 : 1; }
 
   static Vec Load(const uint8_t* p) { return _mm512_loadu_si512(p); }

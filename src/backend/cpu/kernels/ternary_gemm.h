@@ -10,8 +10,6 @@ namespace tern::cpu {
 namespace {
 
 constexpr int64_t kPackedBytes = 1 << 18;
-// The hardware's prefetcher stops at the end of a page.
-constexpr int64_t kPrefetchBytes = 4096;
 
 static_assert(kTileRows == kLanes);
 
@@ -50,15 +48,16 @@ inline void StoreGated(const GemmArgs& a, int64_t n0, int64_t m0, F16* gates, co
 }
 
 // kT tiles, `apart` from one another, by kM rows of x, all inputs; x is packed (PackRows). The
-// planes of a step have kS sets of sums, so that few rows have enough independent sums without
-// reading several tiles at once: one tile is one stream of memory. Isa::Partial may overflow after
-// Isa::kFoldEvery steps and is folded before.
+// planes of a step have kS sets of sums, so that few rows have enough independent sums.
+// Isa::Partial may overflow after Isa::kFoldEvery steps and is folded before.
 template <class Isa, int kT, int kM, int kS>
 inline void Block(const GemmArgs& a, const int8_t* x, int64_t tile, int64_t apart, int64_t m0,
                   F16 (*total)[kM]) {
   // A plane with sums of its own may stay where it is in the byte: its sums are then 4^p too large.
   constexpr bool kInPlace = Isa::kPlanesInPlace && kS == 4;
   const int64_t group_steps = a.steps / a.groups;
+  // The same place of the tiles that come next: the hardware's prefetcher stops at every page.
+  const int64_t ahead = (apart == 1 ? kT : 1) * a.steps * kStepBytes;
   const uint8_t* codes[kT];
   for (int t = 0; t < kT; ++t) codes[t] = a.codes + (tile + t * apart) * a.steps * kStepBytes;
 
@@ -82,7 +81,7 @@ inline void Block(const GemmArgs& a, const int8_t* x, int64_t tile, int64_t apar
         typename Isa::Vec packed[kT][Isa::kVecs];
 #pragma GCC unroll 16
         for (int t = 0; t < kT; ++t) {
-          __builtin_prefetch(codes[t] + s * kStepBytes + kPrefetchBytes);
+          __builtin_prefetch(codes[t] + s * kStepBytes + ahead, 0, 2);
 #pragma GCC unroll 4
           for (int v = 0; v < Isa::kVecs; ++v)
             packed[t][v] = Isa::Load(codes[t] + s * kStepBytes + v * Isa::kBytes);
