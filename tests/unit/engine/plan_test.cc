@@ -17,6 +17,12 @@ class PlanTest : public testing::Test {
  protected:
   PlanTest() { test::TinyCheckpoint().WriteTo(model_); }
 
+  Lines PlanAt(OptimizationLevel level) {
+    SessionOptions options;
+    options.level = level;
+    return Plan(std::move(options));
+  }
+
   Lines Plan(SessionOptions options, const std::string& backend_name = "cpu") {
     auto backend = CreateBackend(backend_name, {.threads = 3, .level = options.level}).value();
     options.model = model_.path();
@@ -32,7 +38,7 @@ class PlanTest : public testing::Test {
 };
 
 TEST_F(PlanTest, EveryLevelSaysWhatItDoes) {
-  const Lines none = Plan({.level = OptimizationLevel::kNone});
+  const Lines none = PlanAt(OptimizationLevel::kNone);
   EXPECT_EQ(none.at("optimisation"), "none");
   EXPECT_EQ(none.at("kernel, any rows"), "gemm_t2_s8_n16k4_scalar");
   EXPECT_EQ(none.at("query, key, value"), "3 matrices: 8 x 8, 4 x 8, 4 x 8");
@@ -47,15 +53,21 @@ TEST_F(PlanTest, EveryLevelSaysWhatItDoes) {
   EXPECT_EQ(all.at("norm, quantise"), "one operation");
   EXPECT_EQ(all.at("gated activation"), "with gate and up");
 
-  Lines basic = Plan({.level = OptimizationLevel::kBasic});
+  Lines basic = PlanAt(OptimizationLevel::kBasic);
   EXPECT_EQ(basic.at("query, key, value"), none.at("query, key, value"));
   EXPECT_EQ(basic.at("norm, quantise"), "two operations");
-  for (const auto& [step, choice] : all)
-    if (step.starts_with("kernel")) EXPECT_EQ(basic.at(step), choice);
+  for (const auto& [step, choice] : all) {
+    if (step.starts_with("kernel")) {
+      EXPECT_EQ(basic.at(step), choice);
+    }
+  }
 }
 
 TEST_F(PlanTest, NamesThreadsHeadWeightsAndSizes) {
-  const Lines plan = Plan({.context = 12, .max_rows = 5});
+  SessionOptions options;
+  options.context = 12;
+  options.max_rows = 5;
+  const Lines plan = Plan(options);
   EXPECT_TRUE(plan.at("threads").starts_with("outputs of a layer in 3 parts on "))
       << plan.at("threads");
   EXPECT_EQ(plan.at("head"), "the embedding's table, 5 x 8");
