@@ -72,8 +72,8 @@ class CpuBackend final : public Backend {
   Result<std::unique_ptr<TokenTable>> PackTable(TableSource table, TableForm form) override {
     if (form == TableForm::kNative) return std::make_unique<cpu::NativeTable>(std::move(table));
     TERN_TRY(CheckInt8Table(table));
-    TERN_ASSIGN_OR_RETURN(
-        Buffer codes, Allocate(cpu::Int8Table::Bytes(TableRows(table), TableCols(table))));
+    TERN_ASSIGN_OR_RETURN(Buffer codes,
+                          Allocate(cpu::Int8Table::Bytes(TableRows(table), TableCols(table))));
     return std::make_unique<cpu::Int8Table>(table, std::move(codes), LogitsContext());
   }
 
