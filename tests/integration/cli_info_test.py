@@ -50,7 +50,7 @@ class Info(CliTest):
         self.assertEqual((tokenizer["tokens"], tokenizer["pre"], tokenizer["bos"], tokenizer["eos"]),
                          (VOCAB, "llama-bpe", tiny_model.BOS, tiny_model.EOS))
         self.assertEqual(report["memory"]["kv_cache"], 2 * LAYERS * 256 * KV_HEADS * HEAD_DIM * 2)
-        self.assertEqual(self.report(path, "--ctx", 128)["memory"]["kv_cache"], LAYERS * 256 * KV_HEADS * HEAD_DIM * 4)
+        self.assertEqual(self.report(path, "--ctx", 128)["memory"]["kv_cache"], 2 * LAYERS * 128 * KV_HEADS * HEAD_DIM * 2)
         self.assertEqual(self.report(path), self.report(path, "-m"))
 
     def test_every_kernel_runs_or_says_why_not(self):
