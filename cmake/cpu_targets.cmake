@@ -4,11 +4,17 @@ set(TERN_CPU_DIR ${PROJECT_SOURCE_DIR}/src/backend/cpu)
 # GCC 12 takes the undefined operands inside its own intrinsics for mistakes (GCC bug 105593, fixed in 13).
 set(avx512_flags -mavx512f -mavx512bw -mavx512vl -mavx512dq -Wno-maybe-uninitialized -Wno-uninitialized)
 
+# The undefined-behaviour sanitizer's checks in unrolled kernels cost minutes of compilation a file; the address sanitizer
+# stays.
+if(TERN_SANITIZE)
+  set(unsanitized -fno-sanitize=undefined)
+endif()
+
 function(tern_cpu_target isa)
   set(source ${TERN_CPU_DIR}/targets/${isa}.cc)
   target_sources(tern_backend_cpu PRIVATE ${source})
   set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-    "-O3;-fno-math-errno;-Wno-psabi;${ARGN}")
+    "-O3;-fno-math-errno;-Wno-psabi;${ARGN};${unsanitized}")
 endfunction()
 
 tern_module(backend/cpu DEPS tern_backend tern_platform)
