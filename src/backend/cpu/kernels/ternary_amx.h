@@ -174,24 +174,38 @@ inline void FewRows(const GemmArgs& a, int64_t tile) {
 // Widened weights: both tiles of a pair.
 using Panel = uint8_t[2][kPanelBlocks * kTileBytes];
 
+// Asks for the codes of the panel after this one, a few lines beside each block: all at once they
+// would fill the buffers that loads wait in.
+class CodesAhead {
+ public:
+  // `lines` at `codes` and as many at `other`, over `blocks` blocks.
+  CodesAhead(const uint8_t* codes, const uint8_t* other, int64_t lines, int64_t blocks)
+      : codes_(codes), other_(other), lines_(lines), at_once_((lines + blocks - 1) / blocks) {}
+
+  [[gnu::always_inline]] inline void BesideBlock() {
+    for (int64_t i = 0; i < at_once_ && next_ < lines_; ++i, ++next_) {
+      __builtin_prefetch(codes_ + next_ * 64, 0, 2);
+      __builtin_prefetch(other_ + next_ * 64, 0, 2);
+    }
+  }
+
+ private:
+  const uint8_t* codes_;
+  const uint8_t* other_;
+  int64_t lines_, at_once_, next_ = 0;
+};
+
 // Adds one panel to the sums of a pair of row tiles. The first rows of a panel widen it on their
 // way, two blocks ahead (see FewRows): stores and tile multiplications overlap.
 template <bool kTwoRowTiles, bool kTwoTiles, bool kWiden>
 inline void PanelRows(const GemmArgs& a, const uint8_t* codes, int64_t blocks, const int8_t* x,
-                      bool first, Panel& panel, PairSums& sums) {
+                      bool first, Panel& panel, PairSums& sums, CodesAhead& ahead) {
   const int64_t pair_bytes = a.apart * a.steps * kStepBytes;
-  // The same place of the tiles that come next, for the second-level cache.
-  const int64_t ahead = (kTwoTiles && a.apart == 1 ? 2 : 1) * a.steps * kStepBytes;
   const auto widen = [&](int64_t b) {
     if (b >= blocks) return;
-    const uint8_t* from = codes + b * kBlockBytes;
-    for (int64_t i = 0; i < kBlockBytes; i += 64) __builtin_prefetch(from + ahead + i, 0, 2);
-    WidenBlock(from, panel[0] + b * kTileBytes);
-    if constexpr (kTwoTiles) {
-      from += pair_bytes;
-      for (int64_t i = 0; i < kBlockBytes; i += 64) __builtin_prefetch(from + ahead + i, 0, 2);
-      WidenBlock(from, panel[1] + b * kTileBytes);
-    }
+    WidenBlock(codes + b * kBlockBytes, panel[0] + b * kTileBytes);
+    if constexpr (kTwoTiles)
+      WidenBlock(codes + pair_bytes + b * kBlockBytes, panel[1] + b * kTileBytes);
   };
   if constexpr (kWiden)
     for (int64_t b = 0; b < kWidenAhead; ++b) widen(b);
@@ -201,6 +215,7 @@ inline void PanelRows(const GemmArgs& a, const uint8_t* codes, int64_t blocks, c
     LoadSums<kTwoRowTiles, kTwoTiles>(sums);
   for (int64_t b = 0; b < blocks; ++b) {
     if constexpr (kWiden) widen(b + kWidenAhead);
+    if constexpr (!kWiden) ahead.BesideBlock();
     MultiplyBlock<kTwoRowTiles, kTwoTiles>(x + b * kBlockCols, a.x_stride,
                                            panel[0] + b * kTileBytes, panel[1] + b * kTileBytes);
   }
@@ -214,7 +229,9 @@ inline void ManyRows(const GemmArgs& a, int64_t tile, int64_t m_begin, int64_t m
   PairSums sums[kMostRows / kPairRows];
   alignas(64) PairTotals totals[kMostRows];
   const uint8_t* tile_codes = a.codes + tile * a.steps * kStepBytes;
-  const int64_t group_blocks = a.steps / kStepsPerPad / a.groups;
+  const int64_t blocks = a.steps / kStepsPerPad, group_blocks = blocks / a.groups;
+  const uint8_t* next_tiles =
+      tile_codes + (kTwoTiles && a.apart == 1 ? 2 : 1) * blocks * kBlockBytes;
   const int64_t panels = (group_blocks + kPanelBlocks - 1) / kPanelBlocks;
   const int64_t panel_blocks = (group_blocks + panels - 1) / panels;
   for (int64_t g = 0; g < a.groups; ++g) {
@@ -223,6 +240,9 @@ inline void ManyRows(const GemmArgs& a, int64_t tile, int64_t m_begin, int64_t m
       const int64_t count = end - b < panel_blocks ? end - b : panel_blocks;
       const bool first = b == g * group_blocks;
       const uint8_t* codes = tile_codes + b * kBlockBytes;
+      const uint8_t* next = b + count < blocks ? codes + count * kBlockBytes : next_tiles;
+      CodesAhead ahead(next, next + a.apart * blocks * kBlockBytes, count * kBlockBytes / 64,
+                       count * ((m_end - m_begin + kPairRows - 1) / kPairRows));
       for (int64_t m = m_begin; m < m_end; m += kPairRows) {
         const int64_t rows = m_end - m < kPairRows ? m_end - m : kPairRows;
         const int8_t* x = a.x + m * a.x_stride + b * kBlockCols;
@@ -233,7 +253,7 @@ inline void ManyRows(const GemmArgs& a, int64_t tile, int64_t m_begin, int64_t m
                                                    : PanelRows<true, kTwoTiles, false>)
                                    : (m == m_begin ? PanelRows<false, kTwoTiles, true>
                                                    : PanelRows<false, kTwoTiles, false>);
-        add(a, codes, count, x, first, panel, pair);
+        add(a, codes, count, x, first, panel, pair, ahead);
         if (rows < kPairRows) ConfigureTiles(kPairRows);
         if (finished) FinishGroup<kTwoTiles>(a, pair, m, rows, tile, g, totals + (m - m_begin));
       }
