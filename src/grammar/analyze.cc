@@ -67,6 +67,10 @@ class Analyzer {
         if (walked[id]) continue;
         walked[id] = true;
         if (expr.kind == ExprKind::kRule) visit(expr.rule);
+        if ((expr.kind == ExprKind::kClass && expr.ranges.empty()) ||
+            (expr.kind == ExprKind::kChoice && expr.items.empty()))
+          return Fail(Code::kInvalidArgument, "grammar: in the rule '{}': no text matches a class",
+                      Name(rule));
         ForParts(expr, [&](ExprId part) { open.push_back(part); });
       }
     }
@@ -107,9 +111,13 @@ class Analyzer {
       case ExprKind::kChoice:
         return std::any_of(expr.items.begin(), expr.items.end(), holds);
       case ExprKind::kSequence:
-      case ExprKind::kRepeat:
-      case ExprKind::kMembers:
         return std::all_of(expr.items.begin(), expr.items.end(), holds);
+      case ExprKind::kRepeat:
+        return expr.min == 0 || CanEnd(expr.items[0]);
+      case ExprKind::kMembers:
+        for (size_t i = 0; i < expr.items.size(); ++i)
+          if (expr.required[i] && !CanEnd(expr.items[i])) return false;
+        return true;
     }
     return false;
   }

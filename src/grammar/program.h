@@ -35,8 +35,8 @@ struct Program {
   /// Calls that one byte can push at most, so a bound on how fast stacks grow.
   uint32_t calls_per_byte = 1;
 
-  StateId Next(StateId state, uint32_t byte_class) const {
-    return next[size_t{state} * classes + byte_class];
+  StateId Next(StateId state, uint32_t input) const {
+    return next[size_t{state} * classes + input];
   }
 };
 
