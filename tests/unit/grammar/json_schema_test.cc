@@ -100,8 +100,8 @@ const std::vector<Case>& Cases() {
        {"{}"}},
       {R"({"allOf": [{"properties": {"a": {"minimum": 3}}}, {"properties": {"a": {"type": "integer"}},
            "required": ["a"]}, {"$ref": "#/$defs/b"}], "$defs": {"b": {"type": "object"}}})",
-       {},
-       {"{}"}},
+       {R"({"a":3})"},
+       {"{}", R"({"a":2})"}},
       {R"({"$ref": "#/$defs/node", "$defs": {"node": {"type": "object", "properties":
            {"v": {"type": "integer"}, "kids": {"type": "array", "items": {"$ref": "#/$defs/node"}}},
            "required": ["v"]}}})",
@@ -124,7 +124,6 @@ GrammarMatcher Start(const std::string& schema) {
 TEST(JsonSchema, ValidDocumentsAreAcceptedInAnyTokens) {
   Rng rng(1);
   for (const Case& row : Cases()) {
-    if (std::string_view(row.schema).find("allOf") != std::string_view::npos) continue;
     SCOPED_TRACE(row.schema);
     const GrammarMatcher start = Start(row.schema);
     for (const std::string& text : row.valid) {
@@ -154,7 +153,6 @@ TEST(JsonSchema, RandomWalksGiveValidDocuments) {
   Rng rng(2);
   size_t complete = 0;
   for (const Case& row : Cases()) {
-    if (std::string_view(row.schema).find("allOf") != std::string_view::npos) continue;
     SCOPED_TRACE(row.schema);
     const GrammarMatcher start = Start(row.schema);
     const test::JsonChecker checker(json::parse(row.schema));
