@@ -29,6 +29,7 @@ export class Chat {
   #views = [];
   #abort = null;
   #following = true;
+  #leaving = false;
 
   /** model() is the name to send, or null. */
   constructor(settings, model) {
@@ -63,7 +64,12 @@ export class Chat {
       starter.addEventListener('click', () => this.ask(starter.textContent));
     }
     for (const message of loadMessages()) this.#add(message);
-    addEventListener('pagehide', () => this.busy && this.#save());
+    addEventListener('pagehide', () => {
+      if (!this.busy) return;
+      this.#save();
+      this.#leaving = true;  // what breaks now is no news
+    });
+    addEventListener('pageshow', () => this.#leaving && location.reload());
     this.#showState();
     this.#follow();
   }
@@ -214,7 +220,7 @@ export class Chat {
     } finally {
       cancelAnimationFrame(frame);
       if (this.#abort === abort) this.#abort = null;
-      if (this.#views.includes(view)) this.#finish(view, speaker);
+      if (this.#views.includes(view) && !this.#leaving) this.#finish(view, speaker);
     }
   }
 

@@ -19,16 +19,17 @@ const PLOTS = [
 ];
 
 const TILES = [
-  {label: 'Tokens per second', of: (s, v) => shown(v.generated[0], 'rate')},
+  {label: 'Tokens per second', of: (s, v) => shown(v.generated[0], 'rate'),
+   more: (s, v) => (v.prompt[0] === null ? '' : `${shown(v.prompt[0], 'rate')} of prompts`)},
   {label: 'Requests running', of: (s) => shown(s.running, 'count'),
    more: (s) => (s.waiting === null ? '' : `${shown(s.waiting, 'count')} waiting`)},
-  {label: 'Batch rows', of: (s) => shown(s.rows, 'count')},
+  {label: 'Batch rows', of: (s) => shown(s.rows, 'count'), more: () => 'in the last pass'},
   {label: 'KV cache in use', of: (s, v) => shown(v.cache[0], 'share'),
    more: (s) => (s.blocks === null ? '' : `${shown(s.used, 'count')} of ${shown(s.blocks, 'count')} blocks`)},
-  {label: 'First token, median', of: (s) => shown(s.ttft[0], 'seconds'),
-   more: (s) => (s.ttft[2] === null ? '' : `99% within ${shown(s.ttft[2], 'seconds')}`)},
-  {label: 'Between tokens, median', of: (s) => shown(s.between[0], 'seconds'),
-   more: (s) => (s.between[2] === null ? '' : `99% within ${shown(s.between[2], 'seconds')}`)},
+  {label: 'First token', of: (s) => shown(s.ttft[0], 'seconds'),
+   more: (s) => (s.ttft[2] === null ? '' : `median; 99%: ${shown(s.ttft[2], 'seconds')}`)},
+  {label: 'Between tokens', of: (s) => shown(s.between[0], 'seconds'),
+   more: (s) => (s.between[2] === null ? '' : `median; 99%: ${shown(s.between[2], 'seconds')}`)},
   {label: 'Tokens generated', of: (s) => shown(s.generated, 'count'),
    more: (s) => (s.prompt === null ? '' : `${shown(s.prompt, 'count')} of prompts`)},
   {label: 'Requests finished',
@@ -43,6 +44,7 @@ export class Dashboard {
   #seen = false;
   #paused = false;
   #polling = false;
+  #polled = -PERIOD;  // when
 
   /** key() is the API key, or ''. */
   constructor(key) {
@@ -63,27 +65,28 @@ export class Dashboard {
     byId('pause').addEventListener('click', () => {
       this.#paused = !this.#paused;
       byId('pause').setAttribute('aria-pressed', String(this.#paused));
-      this.#schedule(0);
+      this.#schedule();
     });
     byId('span').addEventListener('change', () => this.#draw());
-    document.addEventListener('visibilitychange', () => this.#schedule(0));
+    document.addEventListener('visibilitychange', () => this.#schedule());
   }
 
   /** Whether the view is shown; only then is the server asked. */
   see(seen) {
     this.#seen = seen;
-    this.#schedule(0);
+    this.#schedule();
     if (seen) this.#draw();
   }
 
-  #schedule(delay) {
+  // Never sooner than a period after the last time: a rate over an instant is noise.
+  #schedule() {
     clearTimeout(this.#timer);
     if (!this.#seen || this.#paused || document.hidden || this.#polling) return;
-    this.#timer = setTimeout(() => this.#poll(), delay);
+    this.#timer = setTimeout(() => this.#poll(), Math.max(0, this.#polled + PERIOD - performance.now()));
   }
 
   async #poll() {
-    const begun = performance.now();
+    this.#polled = performance.now();
     this.#polling = true;
     try {
       const text = await getText('metrics', {key: this.key()});
@@ -96,7 +99,7 @@ export class Dashboard {
     }
     this.#polling = false;
     this.#draw();
-    this.#schedule(Math.max(0, PERIOD - (performance.now() - begun)));
+    this.#schedule();
   }
 
   #take(look) {
@@ -107,7 +110,7 @@ export class Dashboard {
     this.#samples.splice(0, Math.max(0, first));
     for (const tile of this.tiles) {
       tile.value.textContent = tile.of(look, sample.values);
-      tile.more.textContent = tile.moreOf(look);
+      tile.more.textContent = tile.moreOf(look, sample.values);
     }
     byId('updated').textContent = `as of ${new Date(look.time).toLocaleTimeString()}`;
   }

@@ -77,9 +77,9 @@ export class MessageView {
     }
     this.buttons.append(textButton('Regenerate', 'Regenerate answer', () => this.actions.regenerate(this)));
     if (facts?.seed === undefined) return;
-    const share = textButton('Share', 'Copy a link to these settings and this seed',
+    const share = textButton('Share', 'Share a link to these settings and this seed',
         () => this.actions.share(this, share));
-    this.buttons.append(share, textButton(`Seed ${facts.seed}`, `Keep seed ${facts.seed} for the next answers`,
+    this.buttons.append(share, textButton(`Seed ${facts.seed}`, `Seed ${facts.seed}: keep it for the next answers`,
         () => this.actions.pinSeed(facts.seed)));
   }
 

@@ -59,13 +59,14 @@ export function snapshot(text, time) {
   };
 }
 
-const LONGEST_STEP = 5000;  // ms; over a longer pause there is no rate
+const SHORTEST_STEP = 200;  // ms; there is no rate over less ...
+const LONGEST_STEP = 5000;  // ... nor over a longer pause
 
 function rate(before, now, key) {
   if (!before || before[key] === null || now[key] === null) return null;
   const elapsed = now.time - before.time;
   const count = now[key] - before[key];
-  return elapsed > 0 && elapsed <= LONGEST_STEP && count >= 0 ? count * 1000 / elapsed : null;
+  return elapsed >= SHORTEST_STEP && elapsed <= LONGEST_STEP && count >= 0 ? count * 1000 / elapsed : null;
 }
 
 function share(part, whole) {

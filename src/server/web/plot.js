@@ -7,9 +7,17 @@ const GAP = 5000;  // ms; lines don't bridge a longer pause
 const TIDY = [1, 2, 2.5, 5, 10];
 const MARGIN = {top: 10, right: 12, bottom: 24, left: 56};
 
+function rounded(v) {
+  return v >= 100 ? v.toFixed(0) : String(Math.round(v * 10) / 10);
+}
+
+function short(v) {
+  return v >= 10000 ? `${rounded(v / 1000)}k` : rounded(v);
+}
+
 export const format = {
-  count: (v) => (v >= 10000 ? `${(v / 1000).toFixed(v >= 99950 ? 0 : 1)}k` : String(Math.round(v * 10) / 10)),
-  rate: (v) => (v >= 10000 ? `${(v / 1000).toFixed(1)}k` : v >= 100 ? v.toFixed(0) : String(Math.round(v * 10) / 10)),
+  count: short,  // ticks are whole numbers
+  rate: short,
   share: (v) => `${Math.round(v * 1000) / 10}%`,
   seconds: (v) => (v === 0 ? '0' : v >= 1 ? `${Number(v.toPrecision(3))} s` : `${Number((v * 1000).toPrecision(3))} ms`),
 };

@@ -15,7 +15,7 @@ const NUMBERS = [
   {name: 'top_k', label: 'Top k', value: 40, min: 0, max: 1000, slide: 200, step: 1,
    hint: 'Likeliest tokens that are kept; 0 keeps all'},
   {name: 'min_p', label: 'Min p', value: 0.05, min: 0, max: 1, step: 0.01,
-   hint: 'Least probability, as a share of the greatest'},
+   hint: 'Least probability, relative to the likeliest'},
   {name: 'max_tokens', label: 'Longest answer', value: 512, min: 1, max: 1000000, slide: 4096, step: 1,
    hint: 'In tokens'},
 ];
@@ -36,7 +36,7 @@ function acceptedSeed(text) {
 }
 
 export function randomSeed() {
-  return crypto.getRandomValues(new Uint32Array(1))[0] >>> 1;
+  return crypto.getRandomValues(new Uint32Array(1))[0] % 1000000;  // short enough to read out
 }
 
 export class Settings {
@@ -97,7 +97,8 @@ export class Settings {
     for (const row of NUMBERS) {
       const value = accepted(row, params.get(row.name) ?? '') ?? row.value;
       const {number, slider} = this.#fields[row.name];
-      number.value = slider.value = value;
+      number.value = value;
+      this.#slide(slider, value);
       this.#values[row.name] = value;
       this.#fault(number, `${row.name}-error`, '');
     }
@@ -139,6 +140,11 @@ export class Settings {
     if (seed !== null) this.#set('seed', seed);
   }
 
+  #slide(slider, value) {
+    slider.value = value;
+    slider.style.setProperty('--part', `${100 * (slider.value - slider.min) / (slider.max - slider.min)}%`);
+  }
+
   #fault(input, errorId, text) {
     byId(errorId).textContent = text;
     if (text) input.setAttribute('aria-invalid', 'true');
@@ -162,7 +168,7 @@ export class Settings {
       this.#fault(number, `${name}-error`,
           value === null ? `${row.step === 1 ? 'A whole number' : 'A number'} from ${row.min} to ${row.max}` : '');
       if (value === null) return;
-      slider.value = value;
+      this.#slide(slider, value);
       this.#set(name, value);
     });
     slider.addEventListener('input', () => {
