@@ -11,7 +11,7 @@ void GemmT2S8N16k4_Amx(const GemmArgs& args) { TernaryGemmAmx(args); }
 const FloatOps* FloatOps_Amx() {
   static constexpr FloatOps kWithTiles = [] {
     FloatOps ops = kFloatOps;
-    ops.attend16 = Attend16Amx;
+    ops.attend_narrow = AttendNarrowAmx;
     return ops;
   }();
   return &kWithTiles;
