@@ -110,19 +110,21 @@ float Largest(const std::vector<float>& scores) {
   return largest;
 }
 
-AttentionBlock AttendBlock(const float* q, const KvRows& rows, float scale, size_t head_dim,
+AttentionBlock AttendBlock(const float* q, const KvRows<float>& rows, float scale, size_t head_dim,
                            int64_t begin, int64_t end) {
-  const auto count = static_cast<size_t>(end - begin);
+  const auto count = static_cast<size_t>(end - begin), first = static_cast<size_t>(begin);
+  const auto row = [&](const std::vector<const float*>& pieces, size_t p) {
+    return pieces[p / kBlockPositions] + p % kBlockPositions * head_dim;
+  };
   std::vector<float> weights(count);
-  for (size_t p = 0; p < count; ++p)
-    weights[p] = Dot(q, rows.k + (begin + static_cast<int64_t>(p)) * rows.stride, head_dim) * scale;
+  for (size_t p = 0; p < count; ++p) weights[p] = Dot(q, row(rows.k, first + p), head_dim) * scale;
   AttentionBlock block;
   block.largest = Largest(weights);
   for (float& w : weights) w = Exp(w - block.largest);
   block.sum = SumLanes(count, [&](size_t i) { return weights[i]; });
   block.out.assign(head_dim, 0.0f);
   for (size_t p = 0; p < count; ++p) {
-    const float* v = rows.v + (begin + static_cast<int64_t>(p)) * rows.stride;
+    const float* v = row(rows.v, first + p);
     for (size_t d = 0; d < head_dim; ++d) block.out[d] += weights[p] * v[d];
   }
   return block;
@@ -161,34 +163,72 @@ float RoundFactor(KvType type, float x) {
   return type == KvType::kBf16 ? RoundBf16(x) : Round13<float, uint32_t>(x);
 }
 
-AttentionBlock AttendBlock16(const std::vector<float>& q, const KvRows16& rows, float scale,
-                             int64_t begin, int64_t end) {
+AttentionBlock AttendBlock16(const std::vector<float>& q, KvType type, const KvRows<uint16_t>& rows,
+                             float scale, int64_t begin, int64_t end) {
   const auto count = static_cast<size_t>(end - begin);
   const auto head_dim = static_cast<int64_t>(q.size());
-  const auto decode = rows.type == KvType::kF16 ? HalfToFloat : Bf16ToFloat;
+  const auto decode = type == KvType::kF16 ? HalfToFloat : Bf16ToFloat;
   const auto key = [&](size_t p, size_t d) {
-    return decode(rows.k[KeyIndex(rows.type, begin + static_cast<int64_t>(p),
-                                  static_cast<int64_t>(d), head_dim)]);
+    const int64_t at = begin + static_cast<int64_t>(p);
+    return decode(rows.k[static_cast<size_t>(at / kBlockPositions)]
+                        [KeyIndex(type, at % kBlockPositions, static_cast<int64_t>(d), head_dim)]);
   };
   const auto value = [&](size_t p, size_t d) {
-    return decode(rows.v[ValueIndex(rows.type, begin + static_cast<int64_t>(p),
-                                    static_cast<int64_t>(d), head_dim)]);
+    const int64_t at = begin + static_cast<int64_t>(p);
+    return decode(rows.v[static_cast<size_t>(at / kBlockPositions)][ValueIndex(
+        type, at % kBlockPositions, static_cast<int64_t>(d), head_dim)]);
   };
   std::vector<float> weights(count);
   for (size_t p = 0; p < count; ++p)
     weights[p] = SumTile(q.size(), [&](size_t d) { return q[d] * key(p, d); }) * scale;
   AttentionBlock block;
   block.largest = Largest(weights);
-  for (float& w : weights) w = RoundFactor(rows.type, Exp(w - block.largest));
+  for (float& w : weights) w = RoundFactor(type, Exp(w - block.largest));
   block.sum = SumLanes(count, [&](size_t p) { return weights[p]; });
   for (size_t d = 0; d < q.size(); ++d)
     block.out.push_back(SumTile(count, [&](size_t p) { return weights[p] * value(p, d); }));
   return block;
 }
 
+// The step of position p.
+float StepAt(const std::vector<const int8_t*>& pieces, size_t p, size_t head_dim) {
+  const int8_t* steps = pieces[p / kBlockPositions] + kBlockPositions * head_dim;
+  return reinterpret_cast<const float*>(steps)[p % kBlockPositions];
+}
+
+AttentionBlock AttendBlock8(const std::vector<int8_t>& q, float q_scale, const KvRows<int8_t>& rows,
+                            int64_t begin, int64_t end) {
+  const auto count = static_cast<size_t>(end - begin), first = static_cast<size_t>(begin);
+  const auto head_dim = static_cast<int64_t>(q.size());
+  const auto code = [&](const std::vector<const int8_t*>& pieces, auto index, size_t p, size_t d) {
+    return pieces[p / kBlockPositions]
+                 [index(KvType::kInt8, static_cast<int64_t>(p % kBlockPositions),
+                        static_cast<int64_t>(d), head_dim)];
+  };
+  std::vector<float> weights(count), factors(count);
+  for (size_t p = 0; p < count; ++p) {
+    int32_t sum = 0;
+    for (size_t d = 0; d < q.size(); ++d) sum += q[d] * code(rows.k, KeyIndex, first + p, d);
+    weights[p] = static_cast<float>(sum) * (StepAt(rows.k, first + p, q.size()) * q_scale);
+  }
+  AttentionBlock block;
+  block.largest = Largest(weights);
+  for (size_t p = 0; p < count; ++p) {
+    weights[p] = Round13<float, uint32_t>(Exp(weights[p] - block.largest));
+    factors[p] = Round13<float, uint32_t>(weights[p] * StepAt(rows.v, first + p, q.size()));
+  }
+  block.sum = SumLanes(count, [&](size_t p) { return weights[p]; });
+  for (size_t d = 0; d < q.size(); ++d)
+    block.out.push_back(SumTile(count, [&](size_t p) {
+      return factors[p] * static_cast<float>(code(rows.v, ValueIndex, first + p, d));
+    }));
+  return block;
+}
+
 }  // namespace
 
-void AttendHead(const float* q, const KvRows& rows, float scale, size_t head_dim, float* out) {
+void AttendHead(const float* q, const KvRows<float>& rows, float scale, size_t head_dim,
+                float* out) {
   std::vector<AttentionBlock> blocks;
   for (int64_t begin = 0; begin < rows.count; begin += kAttentionBlock)
     blocks.push_back(AttendBlock(q, rows, scale, head_dim, begin,
@@ -196,13 +236,25 @@ void AttendHead(const float* q, const KvRows& rows, float scale, size_t head_dim
   JoinBlocks(blocks, head_dim, out);
 }
 
-void AttendHead16(const float* q, const KvRows16& rows, float scale, size_t head_dim, float* out) {
+void AttendHead16(const float* q, KvType type, const KvRows<uint16_t>& rows, float scale,
+                  size_t head_dim, float* out) {
   std::vector<float> query(q, q + head_dim);
-  for (float& x : query) x = RoundFactor(rows.type, x);
+  for (float& x : query) x = RoundFactor(type, x);
   std::vector<AttentionBlock> blocks;
   for (int64_t begin = 0; begin < rows.count; begin += kAttentionBlock)
-    blocks.push_back(
-        AttendBlock16(query, rows, scale, begin, std::min(rows.count, begin + kAttentionBlock)));
+    blocks.push_back(AttendBlock16(query, type, rows, scale, begin,
+                                   std::min(rows.count, begin + kAttentionBlock)));
+  JoinBlocks(blocks, head_dim, out);
+}
+
+void AttendHead8(const float* q, const KvRows<int8_t>& rows, float scale, size_t head_dim,
+                 float* out) {
+  std::vector<int8_t> codes(head_dim);
+  const float step = 1.0f / QuantizeGroup(q, head_dim, codes.data());
+  std::vector<AttentionBlock> blocks;
+  for (int64_t begin = 0; begin < rows.count; begin += kAttentionBlock)
+    blocks.push_back(AttendBlock8(codes, step * scale, rows, begin,
+                                  std::min(rows.count, begin + kAttentionBlock)));
   JoinBlocks(blocks, head_dim, out);
 }
 
