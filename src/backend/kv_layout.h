@@ -12,10 +12,6 @@ enum class KvType : uint8_t { kF32, kF16, kBf16 };
 /// Positions of a 16-bit cache come in multiples of this.
 inline constexpr int64_t kKvPositions = 32;
 
-/// Positions of a block of the paged cache.
-inline constexpr int64_t kBlockPositions = 32;
-using BlockId = int32_t;
-
 /// Element d of position p among a slot's keys of one kv head. kF16: (positions / 16, head_dim,
 /// 16), so that one load brings an element of 16 positions. kBf16: (positions / 16, head_dim / 2,
 /// 16, 2), the tiles that AMX multiplies.
