@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 
 #include "tokenizer/detokenizer.h"
 #include "tokenizer/stop_matcher.h"
@@ -86,11 +85,10 @@ double GenerationStats::DecodeRate() const { return Rate(generated_tokens - 1, d
 
 Status Generator::CheckPrompt(std::span<const TokenId> prompt) const {
   if (prompt.empty()) return Fail(Code::kInvalidArgument, "the prompt is empty");
-  const int64_t capacity = cache_.shape().capacity;
-  if (static_cast<int64_t>(prompt.size()) >= capacity)
+  if (std::ssize(prompt) >= context_)
     return Fail(Code::kInvalidArgument,
                 "the prompt has {} tokens, expected fewer than the context of {}", prompt.size(),
-                capacity);
+                context_);
   for (const TokenId id : prompt)
     if (id < 0 || id >= vocab_)
       return Fail(Code::kInvalidArgument,
@@ -105,13 +103,10 @@ Result<std::span<const float>> Generator::Extend(std::span<const TokenId> ids,
   for (size_t done = 0; done < ids.size(); done += chunk) {
     if (IsSet(cancel)) return Fail(Code::kCancelled, "cancelled");
     const auto part = ids.subspan(done, std::min(chunk, ids.size() - done));
-    std::vector<int32_t> positions(part.size());
-    std::iota(positions.begin(), positions.end(), static_cast<int32_t>(sequence_.size()));
-    const std::vector<int32_t> slots(part.size(), 0);
-    const auto last = static_cast<int32_t>(part.size() - 1);
+    const SequenceRows rows(part, std::ssize(sequence_), table_);
     const bool is_last = done + part.size() == ids.size();
     TERN_ASSIGN_OR_RETURN(
-        logits, executor_.Forward({part, positions, slots, {&last, is_last ? 1u : 0u}}, cache_));
+        logits, executor_.Forward(is_last ? rows.WantingLast() : rows.Wanting({}), cache_));
     sequence_.insert(sequence_.end(), part.begin(), part.end());
   }
   // Rows of the embedding beyond the vocabulary are padding and never sampled.
@@ -167,7 +162,7 @@ Result<GenerationResult> Generator::Generate(std::span<const TokenId> prompt,
       result.finish = FinishReason::kLength;
       break;
     }
-    if (std::ssize(sequence_) >= cache_.shape().capacity) {
+    if (std::ssize(sequence_) >= context_) {
       result.finish = FinishReason::kContext;
       break;
     }

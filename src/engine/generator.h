@@ -58,10 +58,16 @@ using TextCallback = std::function<bool(std::string_view)>;
 /// extended (chat). Thread rule: one caller at a time; `cancel` may be set from anywhere.
 class Generator {
  public:
-  /// vocab: rows of the logits. All references must outlive the generator; the cache's slot 0 is
-  /// used.
-  Generator(Executor& executor, KvCache& cache, const Tokenizer& tokenizer, int64_t vocab)
-      : executor_(executor), cache_(cache), tokenizer_(tokenizer), vocab_(vocab) {}
+  /// vocab: rows of the logits. context: positions of the sequence, which takes the cache's first
+  /// blocks. All references must outlive the generator.
+  Generator(Executor& executor, KvCache& cache, const Tokenizer& tokenizer, int64_t vocab,
+            int64_t context)
+      : executor_(executor),
+        cache_(cache),
+        tokenizer_(tokenizer),
+        vocab_(vocab),
+        context_(context),
+        table_(IdentityTable(context)) {}
 
   /// Errors: kInvalidArgument for an empty prompt, one longer than the context, an id outside the
   /// vocabulary, illegal sampling parameters.
@@ -79,6 +85,8 @@ class Generator {
   KvCache& cache_;
   const Tokenizer& tokenizer_;
   int64_t vocab_;
+  int64_t context_;
+  std::vector<BlockId> table_;
   std::vector<TokenId> sequence_;  // tokens whose keys and values are in the cache
 };
 

@@ -75,7 +75,7 @@ Result<std::unique_ptr<Session>> Session::Open(std::unique_ptr<Backend> backend,
   session->plan_ = MakePlan(session->model_, *session->backend_, decoder);
   TERN_ASSIGN_OR_RETURN(session->decoder_,
                         Decoder::Create(session->model_, *session->backend_, decoder));
-  TERN_ASSIGN_OR_RETURN(session->cache_, session->decoder_->CreateCache(1, context));
+  TERN_ASSIGN_OR_RETURN(session->cache_, session->decoder_->CreateCache(BlocksFor(context)));
   return session;
 }
 

@@ -53,7 +53,10 @@ class Session {
   const Model& model() const { return model_; }
   Backend& backend() { return *backend_; }
   Decoder& decoder() { return *decoder_; }
+  /// Of one sequence: blocks 0, 1, .. in order (IdentityTable).
   KvCache& cache() { return *cache_; }
+  /// Positions that a sequence can have.
+  int64_t context() const { return plan_.positions; }
   /// nullptr when the model has none.
   const Tokenizer* tokenizer() const { return tokenizer_.get(); }
   ActivationType activations() const { return activations_; }
@@ -61,7 +64,7 @@ class Session {
 
   /// Needs a tokenizer.
   Generator NewGenerator() {
-    return Generator(*decoder_, *cache_, *tokenizer_, model_.config.vocab);
+    return Generator(*decoder_, *cache_, *tokenizer_, model_.config.vocab, context());
   }
 
  private:

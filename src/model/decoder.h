@@ -28,8 +28,8 @@ class Decoder final : public Executor {
   int64_t max_rows() const override { return options_.max_rows; }
   Result<FloatView> Forward(const Batch& batch, KvCache& cache) override;
 
-  /// A cache with the right shape for this model.
-  Result<KvCache> CreateCache(int64_t slots, int64_t capacity);
+  /// A cache of so many blocks with the right shape for this model.
+  Result<KvCache> CreateCache(int64_t blocks);
 
  private:
   Decoder(const Model& model, Backend& backend, const DecoderOptions& options);
