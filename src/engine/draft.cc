@@ -12,8 +12,8 @@ std::vector<TokenId> ProposeDraft(std::span<const TokenId> history, int64_t coun
       if (history[end - 1] != last.back()) continue;
       if (!std::equal(last.begin(), last.end(), history.begin() + static_cast<int64_t>(end - run)))
         continue;
-      const auto guess =
-          history.subspan(end, std::min(static_cast<size_t>(std::max<int64_t>(count, 0)), size - end));
+      const auto guess = history.subspan(
+          end, std::min(static_cast<size_t>(std::max<int64_t>(count, 0)), size - end));
       return {guess.begin(), guess.end()};
     }
   }

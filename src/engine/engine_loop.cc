@@ -81,8 +81,8 @@ Result<RequestHandle> EngineLoop::Submit(Request request) {
   const auto post = [inbox = inbox_](auto command) {
     return [inbox, command] { inbox->Post(command); };
   };
-  auto channel = std::make_shared<Channel>(request.buffer, request.n,
-                                           post([this, id] { ResumeReader(id); }));
+  auto channel =
+      std::make_shared<Channel>(request.buffer, request.n, post([this, id] { ResumeReader(id); }));
   // std::function wants what it holds to be copyable.
   struct Work {
     Request request;
@@ -176,6 +176,7 @@ void EngineLoop::Run() {
   }
   for (Inbox::Command& command : inbox_->Take()) command();
   CancelAll();
+  PublishStats();
 }
 
 std::optional<Clock::time_point> EngineLoop::NextWake() const {
@@ -206,10 +207,10 @@ void EngineLoop::Begin(Request& request, RequestId id, std::shared_ptr<Channel> 
     GenerationOptions options = request.options;
     options.sampling.seed += static_cast<uint64_t>(i);
     const SequenceId sequence = ++last_sequence_;
-    live.parts.push_back({std::optional<Answer>(std::in_place, parts_.tokenizer, request.prompt,
-                                                options,
-                                                std::move(constraints[static_cast<size_t>(i)])),
-                          DraftLength(options_.draft_tokens)});
+    live.parts.push_back(
+        {std::optional<Answer>(std::in_place, parts_.tokenizer, request.prompt, options,
+                               std::move(constraints[static_cast<size_t>(i)])),
+         DraftLength(options_.draft_tokens)});
     live.parts.back().stats.prompt_tokens = std::ssize(request.prompt);
     live.parts_left[sequence] = i;
     owners_[sequence] = id;
@@ -297,8 +298,8 @@ void EngineLoop::EndStalled() {
   for (auto& [id, live] : live_)
     if (live.paused && now_ - *live.paused >= options_.stall_limit) stalled.push_back(&live);
   for (Live* live : stalled)
-    Fail(*live, {Code::kCancelled, fmt::format("the reader took nothing for {} ms",
-                                               options_.stall_limit.count())});
+    Fail(*live, {Code::kCancelled,
+                 fmt::format("the reader took nothing for {} ms", options_.stall_limit.count())});
 }
 
 void EngineLoop::ProposeDrafts() {
@@ -452,8 +453,8 @@ void EngineLoop::EndPart(Live& live, SequenceId sequence, Event event) {
   if (index == 0) stats_.cached_tokens += static_cast<uint64_t>(part.stats.cached_tokens);
   event.index = index;
   event.stats = part.stats;
-  const bool cut = event.finish == FinishReason::kCancelled ||
-                   event.finish == FinishReason::kDeadline;
+  const bool cut =
+      event.finish == FinishReason::kCancelled || event.finish == FinishReason::kDeadline;
   scheduler_.Remove(sequence);
   owners_.erase(sequence);
   live.parts_left.erase(sequence);
@@ -485,9 +486,7 @@ void EngineLoop::Leave(Live& live) {
   if (live.paused) --stats_.paused;
   for (const auto& [sequence, index] : live.parts_left) owners_.erase(sequence);
   live_.erase(live.id);
-  const std::lock_guard lock(mutex_);
-  --outstanding_;
-  ended_.notify_all();
+  ++left_;
 }
 
 void EngineLoop::PublishStats() {
@@ -508,6 +507,9 @@ void EngineLoop::PublishStats() {
   }
   const std::lock_guard lock(mutex_);
   published_ = stats_;
+  if (left_ == 0) return;
+  outstanding_ -= std::exchange(left_, 0);
+  ended_.notify_all();
 }
 
 }  // namespace tern

@@ -119,6 +119,7 @@ class EngineLoop {
   std::unordered_map<SequenceId, RequestId> owners_;
   SequenceId last_sequence_ = 0;
   EngineStats stats_;
+  int64_t left_ = 0;                      // requests that have ended since PublishStats
   Clock::time_point now_ = Clock::now();  // of this turn
   Clock::time_point window_ = now_;       // the rates' beginning, and the counts then
   uint64_t window_prompt_ = 0, window_generated_ = 0;

@@ -13,13 +13,13 @@ namespace tern {
 
 /// One step of one answer.
 struct Event {
-  int index = 0;                              // which of the answers
-  std::string text = {};                      // whole characters; may be empty
-  std::vector<TokenId> ids = {};              // of this step; may be ahead of the text
-  std::vector<TokenEvent> logprobs = {};      // one for each id, when asked for
-  std::optional<FinishReason> finish = {};    // the answer's last event
-  GenerationStats stats = {};                 // of the answer so far
-  std::optional<Error> error = {};            // instead of finish: the answer can't go on
+  int index = 0;                            // which of the answers
+  std::string text = {};                    // whole characters; may be empty
+  std::vector<TokenId> ids = {};            // of this step; may be ahead of the text
+  std::vector<TokenEvent> logprobs = {};    // one for each id, when asked for
+  std::optional<FinishReason> finish = {};  // the answer's last event
+  GenerationStats stats = {};               // of the answer so far
+  std::optional<Error> error = {};          // instead of finish: the answer can't go on
 
   bool last() const { return finish || error; }
 };

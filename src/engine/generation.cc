@@ -26,8 +26,8 @@ Status CheckGeneration(const GenerationOptions& options, int64_t vocab) {
       return Fail(Code::kInvalidArgument, "logit_bias: token id {} is not in the vocabulary of {}",
                   id, vocab);
     if (std::isnan(bias) || bias == INFINITY)
-      return Fail(Code::kInvalidArgument, "logit_bias: found {} for token {}, expected a number", bias,
-                  id);
+      return Fail(Code::kInvalidArgument, "logit_bias: found {} for token {}, expected a number",
+                  bias, id);
   }
   return {};
 }

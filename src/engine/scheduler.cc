@@ -6,11 +6,6 @@
 #include "base/check.h"
 
 namespace tern {
-namespace {
-
-int64_t BlocksOf(int64_t positions) { return (positions + kBlockPositions - 1) / kBlockPositions; }
-
-}  // namespace
 
 Scheduler::Scheduler(const SchedulerOptions& options)
     : options_(options), allocator_(options.blocks) {
@@ -158,7 +153,7 @@ std::optional<BlockId> Scheduler::TakeBlock(const Sequence& s) {
 // many rows there are.
 int64_t Scheduler::Reserve(Sequence& s, int64_t rows, std::vector<BlockCopy>& copies) {
   const int64_t end = s.computed + rows;
-  for (int64_t i = s.computed / kBlockPositions; i < BlocksOf(end); ++i) {
+  for (int64_t i = s.computed / kBlockPositions; i < BlocksFor(end); ++i) {
     const bool has = i < std::ssize(s.blocks);
     const BlockId old = has ? s.blocks[static_cast<size_t>(i)] : -1;
     if (has && allocator_.References(old) == 1 && !allocator_.IsPublished(old)) continue;
@@ -178,7 +173,7 @@ int64_t Scheduler::Reserve(Sequence& s, int64_t rows, std::vector<BlockCopy>& co
 // More blocks until it has all its tokens and the next in the cache.
 int64_t Scheduler::BlocksWanted(const Sequence& s) const {
   const int64_t positions = std::min(std::ssize(s.tokens) + 1, options_.context);
-  return std::max<int64_t>(0, BlocksOf(positions) - std::ssize(s.blocks));
+  return std::max<int64_t>(0, BlocksFor(positions) - std::ssize(s.blocks));
 }
 
 // Takes what is in the cache already. The last token is always run: its output is wanted.
@@ -195,7 +190,7 @@ void Scheduler::FindPrefix(Sequence& s) {
   if (leader == nullptr || leader->computed < shared || shared <= s.computed) return;
   Strip(s);
   s.computed = shared;
-  s.blocks.assign(leader->blocks.begin(), leader->blocks.begin() + BlocksOf(shared));
+  s.blocks.assign(leader->blocks.begin(), leader->blocks.begin() + BlocksFor(shared));
   for (const BlockId block : s.blocks) allocator_.Share(block);
   const auto full = static_cast<size_t>(shared / kBlockPositions);
   s.prefixes.assign(leader->prefixes.begin(),
@@ -297,7 +292,7 @@ void Scheduler::PlanDrafts(int64_t& budget, int64_t& logits) {
     const int64_t room = std::ssize(s.blocks) * kBlockPositions - s.computed - e.rows;
     const int64_t wanted =
         std::min({std::ssize(s.draft), left, options_.context - s.computed - e.rows});
-    const int64_t more = BlocksOf(std::max<int64_t>(0, wanted - room));
+    const int64_t more = BlocksFor(std::max<int64_t>(0, wanted - room));
     const int64_t drafts = more <= allocator_.available() ? wanted : std::min(wanted, room);
     if (drafts <= 0) continue;
     e.drafts = drafts;
