@@ -155,6 +155,7 @@ Status EngineLoop::CheckIntegrity() {
     if (status && (parts != owners_.size() || std::cmp_not_equal(parts, scheduler_.size())))
       status = tern::Fail(Code::kInternal, "{} answers, {} sequences, {} of them scheduled", parts,
                           owners_.size(), scheduler_.size());
+    PublishStats();
     promise->set_value(status);
   });
   return future.get();

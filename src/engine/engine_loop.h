@@ -13,6 +13,7 @@
 #include "engine/answer.h"
 #include "engine/draft.h"
 #include "engine/engine_stats.h"
+#include "engine/grammar_constraint.h"
 #include "engine/inbox.h"
 #include "engine/request.h"
 #include "engine/scheduler.h"
@@ -28,7 +29,7 @@ struct LoopParts {
   const Tokenizer& tokenizer;
   int64_t vocab = 0;  // token ids that the executor takes
   /// Null: grammars are refused.
-  std::function<std::unique_ptr<Constraint>(std::shared_ptr<const Grammar>)> constrain = {};
+  ConstraintMaker constrain = {};
 };
 
 struct LoopOptions {
