@@ -142,6 +142,8 @@ EngineStats EngineLoop::Stats() const {
   const std::lock_guard lock(mutex_);
   EngineStats stats = published_;
   stats.refused = refused_;
+  // The loop sleeps when there is nothing to do.
+  if (Clock::now() - published_at_ > 2 * kRateWindow) stats.prompt_rate = stats.generated_rate = 0;
   return stats;
 }
 
@@ -508,6 +510,7 @@ void EngineLoop::PublishStats() {
   }
   const std::lock_guard lock(mutex_);
   published_ = stats_;
+  published_at_ = now_;
   if (left_ == 0) return;
   outstanding_ -= std::exchange(left_, 0);
   ended_.notify_all();

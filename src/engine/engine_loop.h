@@ -125,8 +125,9 @@ class EngineLoop {
   Clock::time_point window_ = now_;       // the rates' beginning, and the counts then
   uint64_t window_prompt_ = 0, window_generated_ = 0;
 
-  mutable std::mutex mutex_;  // of the next two
+  mutable std::mutex mutex_;  // of the next three
   EngineStats published_;
+  Clock::time_point published_at_ = {};
   int64_t outstanding_ = 0;  // accepted and not ended
   mutable std::condition_variable ended_;
   std::thread thread_;  // last: it uses all the others
