@@ -4,51 +4,14 @@
 #include <atomic>
 #include <functional>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
-#include "engine/sampler.h"
+#include "engine/generation.h"
 #include "model/executor.h"
 #include "tokenizer/tokenizer.h"
 
 namespace tern {
-
-struct GenerationOptions {
-  int64_t max_tokens = 128;
-  SamplingParams sampling = {};
-  std::vector<std::string> stop = {};  // text that ends the answer and is not part of it
-  bool ignore_eos = false;
-  bool special = false;  // spell control tokens in the text
-};
-
-enum class FinishReason : uint8_t {
-  kEndOfText,  // the model said so
-  kStopString,
-  kLength,   // max_tokens reached
-  kContext,  // the context is full
-  kCancelled,
-};
-
-std::string_view FinishReasonName(FinishReason reason);
-
-struct GenerationStats {
-  int64_t prompt_tokens = 0;
-  int64_t cached_tokens = 0;  // of the prompt, already in the cache
-  int64_t generated_tokens = 0;
-  double prefill_seconds = 0;  // of prompt_tokens - cached_tokens
-  double decode_seconds = 0;   // of the forward passes after the prompt's
-
-  double PrefillRate() const;  // tokens per second; 0 when nothing was measured
-  double DecodeRate() const;
-};
-
-struct GenerationResult {
-  std::string text;
-  std::vector<TokenId> ids;  // without the token that ended the text
-  FinishReason finish = FinishReason::kLength;
-  GenerationStats stats;
-};
 
 /// Text as it becomes certain: whole characters, nothing that may still belong to a stop string.
 /// Returning false cancels.

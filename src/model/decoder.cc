@@ -65,6 +65,7 @@ Status Decoder::AllocateBuffers() {
   };
   for (const auto& w : wanted) {
     TERN_ASSIGN_OR_RETURN(*w.buffer, be_.Allocate(w.bytes));
+    buffer_bytes_ += w.bytes;
   }
   all_rows_.resize(norms_apart ? static_cast<size_t>(rows) : 0);
   std::iota(all_rows_.begin(), all_rows_.end(), 0);
@@ -72,9 +73,8 @@ Status Decoder::AllocateBuffers() {
   return {};
 }
 
-Result<KvCache> Decoder::CreateCache(int64_t blocks) {
-  return KvCache::Create(
-      be_, {cfg_.layers, blocks, cfg_.heads.kv_heads, cfg_.heads.head_dim, options_.kv});
+KvShape Decoder::CacheShape(int64_t blocks) const {
+  return {cfg_.layers, blocks, cfg_.heads.kv_heads, cfg_.heads.head_dim, options_.kv};
 }
 
 FloatView Decoder::Rows(const Buffer& buffer, int64_t rows, int64_t cols) const {
