@@ -93,7 +93,7 @@ Result<Value> Interpreter::Add(const Value& a, const Value& b) {
 Result<Value> Interpreter::Repeat(const Value& sequence, int64_t times) {
   if (times < 0) times = 0;
   int64_t work = 0;
-  if (__builtin_mul_overflow(Extent(sequence), times, &work)) work = environment_.limits.work;
+  if (__builtin_mul_overflow(Extent(sequence), times, &work)) work = INT64_MAX;
   TERN_TRY(Spend(work));
   if (Extent(sequence) == 0) times = 0;
   if (const Text* text = AsText(sequence)) {

@@ -157,8 +157,7 @@ Result<Value> Interpreter::CallMacro(const Callable& macro, const Arguments& arg
   for (size_t i = 0; i < arguments.values.size(); ++i)
     scope->names[definition.names[i]] = arguments.values[i];
   for (const auto& [name, value] : arguments.named) {
-    if (std::find(definition.names.begin(), definition.names.end(), name) ==
-        definition.names.end())
+    if (std::find(definition.names.begin(), definition.names.end(), name) == definition.names.end())
       return Fail(Code::kUnsupported, "the macro {} has no parameter {}", definition.text, name);
     scope->names[name] = value;
   }

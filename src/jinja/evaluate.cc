@@ -229,10 +229,10 @@ Result<Value> Interpreter::Slice(const Expression& expression) {
   const int64_t size = text != nullptr ? std::ssize(bounds) - 1 : std::ssize(list->items);
   const int64_t lowest = step > 0 ? 0 : -1;
   const int64_t highest = step > 0 ? size : size - 1;
-  const int64_t begin = given[0] ? SliceBound(part[0], size, lowest, highest)
-                                 : (step > 0 ? 0 : size - 1);
-  const int64_t end = given[1] ? SliceBound(part[1], size, lowest, highest)
-                               : (step > 0 ? size : -1);
+  const int64_t begin =
+      given[0] ? SliceBound(part[0], size, lowest, highest) : (step > 0 ? 0 : size - 1);
+  const int64_t end =
+      given[1] ? SliceBound(part[1], size, lowest, highest) : (step > 0 ? size : -1);
 
   Text cut;
   std::vector<Value> items;

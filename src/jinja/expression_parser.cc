@@ -138,9 +138,8 @@ ExpressionParser::Parsed ExpressionParser::LeftToRight(
   TERN_ASSIGN_OR_RETURN(ExpressionPtr left, (this->*operand)());
   int chained = 0;
   while (true) {
-    const auto found = std::find_if(operators.begin(), operators.end(), [this](auto text) {
-      return IsOperator(text) || IsWord(text);
-    });
+    const auto found = std::find_if(operators.begin(), operators.end(),
+                                    [this](auto text) { return IsOperator(text) || IsWord(text); });
     if (found == operators.end()) break;
     TERN_TRY(Enter());
     ++chained;
@@ -331,8 +330,8 @@ ExpressionParser::Parsed ExpressionParser::Postfix(ExpressionPtr value) {
       TERN_TRY(Arguments(*call));
       value = std::move(call);
     } else {
-      TERN_ASSIGN_OR_RETURN(value, IsOperator(".") ? Attribute(std::move(value))
-                                                   : Subscript(std::move(value)));
+      TERN_ASSIGN_OR_RETURN(
+          value, IsOperator(".") ? Attribute(std::move(value)) : Subscript(std::move(value)));
     }
   }
   depth_ -= chained;
@@ -448,9 +447,10 @@ Status ExpressionParser::Arguments(Expression& call) {
     if (!first) TERN_TRY(Expect(TokenKind::kOperator, ","));
     first = false;
     if (IsOperator(")")) break;
-    if (IsOperator("*") || IsOperator("**")) return Unsupported(Peek().line, "*arguments in a call");
-    const bool named = Peek().kind == TokenKind::kName &&
-                       PeekNext().kind == TokenKind::kOperator && PeekNext().text == "=";
+    if (IsOperator("*") || IsOperator("**"))
+      return Unsupported(Peek().line, "*arguments in a call");
+    const bool named = Peek().kind == TokenKind::kName && PeekNext().kind == TokenKind::kOperator &&
+                       PeekNext().text == "=";
     std::string name;
     if (named) {
       name = Next().text;

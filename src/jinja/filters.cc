@@ -11,10 +11,10 @@ namespace tern::jinja {
 namespace {
 
 constexpr std::array<std::string_view, 30> kFilters = {
-    "abs",   "capitalize", "count",  "d",          "default",    "dictsort", "first", "float",
-    "int",   "items",      "join",   "last",       "length",     "list",     "lower", "map",
-    "max",   "min",        "reject", "rejectattr", "replace",    "reverse",  "safe",  "select",
-    "title", "selectattr", "string", "tojson",     "trim",       "upper"};
+    "abs",   "capitalize", "count",  "d",          "default", "dictsort", "first", "float",
+    "int",   "items",      "join",   "last",       "length",  "list",     "lower", "map",
+    "max",   "min",        "reject", "rejectattr", "replace", "reverse",  "safe",  "select",
+    "title", "selectattr", "string", "tojson",     "trim",    "upper"};
 
 Value TextOf(Text text) { return MakeText(std::move(text)); }
 

@@ -42,10 +42,10 @@ Result<Text> Interpreter::Run(const Body& body) {
 }
 
 Status Interpreter::Spend(int64_t work) {
-  work_ += work;
-  if (work_ > environment_.limits.work)
+  if (work > environment_.limits.work - work_)
     return Fail(Code::kResourceExhausted, "more work than the limit of {} steps",
                 environment_.limits.work);
+  work_ += work;
   return {};
 }
 
@@ -194,8 +194,7 @@ Result<Interpreter::Flow> Interpreter::For(const Statement& statement) {
     scope_->names["loop"] = std::shared_ptr<const Loop>(loop);
     Status ready = Assign(statement, loop->items[loop->index]);
     if (ready) ready = Spend(4);
-    flow = ready ? Execute(statement.body)
-                 : Result<Flow>(tl::unexpected(std::move(ready.error())));
+    flow = ready ? Execute(statement.body) : Result<Flow>(tl::unexpected(std::move(ready.error())));
     if (!flow || *flow == Flow::kBreak) break;
   }
   scope_ = std::move(outer);
@@ -212,8 +211,7 @@ Status Interpreter::Assign(const Statement& statement, Value value) {
   if (items.size() != statement.names.size())
     return Fail(Code::kCorrupt, "found {} values to unpack, expected {}", items.size(),
                 statement.names.size());
-  for (size_t i = 0; i < items.size(); ++i)
-    scope_->names[statement.names[i]] = std::move(items[i]);
+  for (size_t i = 0; i < items.size(); ++i) scope_->names[statement.names[i]] = std::move(items[i]);
   return {};
 }
 

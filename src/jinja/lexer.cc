@@ -67,7 +67,8 @@ class Lexer {
 
   void Skip(size_t bytes) {
     if (bytes == 0) return;
-    line_ += static_cast<int>(std::count(rest_.begin(), rest_.begin() + std::ptrdiff_t(bytes), '\n'));
+    line_ +=
+        static_cast<int>(std::count(rest_.begin(), rest_.begin() + std::ptrdiff_t(bytes), '\n'));
     line_begins_ = rest_[bytes - 1] == '\n';
     rest_.remove_prefix(bytes);
   }
@@ -116,7 +117,8 @@ class Lexer {
 
   Status Comment(size_t opening, int line) {
     const size_t end = rest_.find("#}", opening);
-    if (end == std::string_view::npos) return Wrong(line, "the comment that begins here has no end");
+    if (end == std::string_view::npos)
+      return Wrong(line, "the comment that begins here has no end");
     const char sign = end > opening ? SignAt(end - 1) : '\0';
     Skip(end + 2);
     SkipAfterTag(sign, true);
@@ -148,7 +150,8 @@ class Lexer {
 
   Status Raw(size_t opening, int line) {
     TERN_TRY(CloseRawTag(opening, 3, false, line));
-    for (size_t at = rest_.find("{%"); at != std::string_view::npos; at = rest_.find("{%", at + 1)) {
+    for (size_t at = rest_.find("{%"); at != std::string_view::npos;
+         at = rest_.find("{%", at + 1)) {
       const char sign = SignAt(at + 2);
       const size_t mark = sign == '\0' ? 2 : 3;
       if (WordAt(at + mark) != "endraw") continue;

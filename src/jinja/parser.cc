@@ -111,9 +111,8 @@ class Parser : public ExpressionParser {
         TERN_ASSIGN_OR_RETURN(branch.condition, Tuple());
       }
       TERN_TRY(EndOfTag());
-      TERN_ASSIGN_OR_RETURN(branch.body, ReadBody(word == "else"
-                                                      ? Words{"endif"}
-                                                      : Words{"elif", "else", "endif"}));
+      TERN_ASSIGN_OR_RETURN(
+          branch.body, ReadBody(word == "else" ? Words{"endif"} : Words{"elif", "else", "endif"}));
       statement.branches.push_back(std::move(branch));
       word = Next().text;
     }

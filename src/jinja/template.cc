@@ -35,9 +35,8 @@ bool Mentioned(const Statement& statement, std::string_view name) {
 }
 
 bool Mentioned(const Body& body, std::string_view name) {
-  return std::any_of(body.begin(), body.end(), [name](const Statement& statement) {
-    return Mentioned(statement, name);
-  });
+  return std::any_of(body.begin(), body.end(),
+                     [name](const Statement& statement) { return Mentioned(statement, name); });
 }
 
 }  // namespace

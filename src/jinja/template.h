@@ -4,9 +4,9 @@
 // `raise_exception` and `strftime_now`); tests/data/templates holds what that gives.
 //
 // Known: output, if, for, set, macro, break, continue, raw, generation (as a plain block);
-// expressions with all operators, slices, calls; the filters and tests of names.h; the usual methods
-// of strings, dicts and lists. Letters change case in ASCII alone. Everything else is refused by
-// name, most of it when parsing.
+// expressions with all operators, slices, calls; the filters and tests of names.h; the usual
+// methods of strings, dicts and lists. Letters change case in ASCII alone. Everything else is
+// refused by name, most of it when parsing.
 #pragma once
 
 #include <cstdint>

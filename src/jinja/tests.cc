@@ -55,9 +55,9 @@ struct Comparison {
 };
 
 constexpr Comparison kComparisons[] = {
-    {"eq", "=="}, {"equalto", "=="}, {"ne", "!="}, {"lt", "<"}, {"lessthan", "<"},
-    {"le", "<="}, {"gt", ">"},       {"greaterthan", ">"}, {"ge", ">="}, {"in", "in"},
-    {"==", "=="}, {"!=", "!="}, {"<", "<"}, {"<=", "<="}, {">", ">"}, {">=", ">="}};
+    {"eq", "=="}, {"equalto", "=="},    {"ne", "!="}, {"lt", "<"},  {"lessthan", "<"}, {"le", "<="},
+    {"gt", ">"},  {"greaterthan", ">"}, {"ge", ">="}, {"in", "in"}, {"==", "=="},      {"!=", "!="},
+    {"<", "<"},   {"<=", "<="},         {">", ">"},   {">=", ">="}};
 
 constexpr std::array<std::string_view, 3> kInteger = {"odd", "even", "divisibleby"};
 

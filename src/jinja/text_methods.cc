@@ -109,8 +109,7 @@ Result<Value> ReplaceMethod(const Text& self, const Arguments& arguments) {
 template <bool right>
 Result<Value> FindMethod(const Text& self, const Arguments& arguments) {
   TERN_ASSIGN_OR_RETURN(const Text* part, RequiredText(arguments, 0));
-  const size_t at =
-      right ? self.bytes().rfind(part->bytes()) : self.bytes().find(part->bytes());
+  const size_t at = right ? self.bytes().rfind(part->bytes()) : self.bytes().find(part->bytes());
   if (at == std::string::npos) return int64_t{-1};
   return std::ssize(CharacterBounds(std::string_view(self.bytes()).substr(0, at))) - 1;
 }
@@ -154,26 +153,16 @@ Result<Value> JoinMethod(const Text& self, const Arguments& arguments) {
 }
 
 constexpr Row kMethods[] = {
-    {"strip", 1, StripMethod<true, true>},
-    {"lstrip", 1, StripMethod<true, false>},
-    {"rstrip", 1, StripMethod<false, true>},
-    {"split", 2, SplitMethod<false>},
-    {"rsplit", 2, SplitMethod<true>},
-    {"splitlines", 0, SplitLinesMethod},
-    {"startswith", 1, AffixMethod<true>},
-    {"endswith", 1, AffixMethod<false>},
-    {"upper", 0, CaseMethod<Upper>},
-    {"lower", 0, CaseMethod<Lower>},
-    {"title", 0, CaseMethod<Title>},
-    {"capitalize", 0, CaseMethod<Capitalize>},
-    {"replace", 3, ReplaceMethod},
-    {"find", 1, FindMethod<false>},
-    {"rfind", 1, FindMethod<true>},
-    {"count", 1, CountMethod},
-    {"removeprefix", 1, RemovePrefix},
-    {"removesuffix", 1, RemoveSuffix},
-    {"isdigit", 0, IsDigitMethod},
-    {"join", 1, JoinMethod},
+    {"strip", 1, StripMethod<true, true>},   {"lstrip", 1, StripMethod<true, false>},
+    {"rstrip", 1, StripMethod<false, true>}, {"split", 2, SplitMethod<false>},
+    {"rsplit", 2, SplitMethod<true>},        {"splitlines", 0, SplitLinesMethod},
+    {"startswith", 1, AffixMethod<true>},    {"endswith", 1, AffixMethod<false>},
+    {"upper", 0, CaseMethod<Upper>},         {"lower", 0, CaseMethod<Lower>},
+    {"title", 0, CaseMethod<Title>},         {"capitalize", 0, CaseMethod<Capitalize>},
+    {"replace", 3, ReplaceMethod},           {"find", 1, FindMethod<false>},
+    {"rfind", 1, FindMethod<true>},          {"count", 1, CountMethod},
+    {"removeprefix", 1, RemovePrefix},       {"removesuffix", 1, RemoveSuffix},
+    {"isdigit", 0, IsDigitMethod},           {"join", 1, JoinMethod},
 };
 
 const Row* FindMethodRow(std::string_view name) {

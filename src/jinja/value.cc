@@ -41,8 +41,8 @@ Text QuotedText(const Text& text) {
 }
 
 bool EqualLists(const List& a, const List& b) {
-  return a.tuple == b.tuple && std::equal(a.items.begin(), a.items.end(), b.items.begin(),
-                                          b.items.end(), Equal);
+  return a.tuple == b.tuple &&
+         std::equal(a.items.begin(), a.items.end(), b.items.begin(), b.items.end(), Equal);
 }
 
 bool EqualDicts(const Dict& a, const Dict& b) {
@@ -228,8 +228,9 @@ Result<bool> Less(const Value& a, const Value& b) {
 
 std::string_view TypeName(const Value& value) {
   constexpr std::array<std::string_view, 11> kNames = {
-      "an undefined value", "none",   "a boolean",   "an integer", "a float",   "a string",
-      "a list",             "a dict", "a namespace", "a loop",     "a function"};
+      "an undefined value", "none",   "a boolean", "an integer",  "a float",
+      "a string",           "a list", "a dict",    "a namespace", "a loop",
+      "a function"};
   return kNames[value.index()];
 }
 

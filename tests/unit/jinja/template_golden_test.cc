@@ -66,8 +66,8 @@ TEST(TemplateGolden, Snippets) {
   for (const ordered_json& snippet : Golden()["snippets"]) {
     const std::string source = snippet["source"];
     const auto result = Render(source, With(Golden()["context"], Origin::kData));
-    EXPECT_EQ(Found(result), Expected(snippet))
-        << source << "\n" << (result ? "" : result.error().message);
+    EXPECT_EQ(Found(result), Expected(snippet)) << source << "\n"
+                                                << (result ? "" : result.error().message);
   }
 }
 
@@ -80,11 +80,10 @@ TEST(TemplateGolden, Conversations) {
     variables["bos_token"] = Golden()["bos"];
     variables["eos_token"] = Golden()["eos"];
     if (golden["tools"]) variables["tools"] = Golden()["tools"];
-    const auto result =
-        Render(test::ReadFile(Folder() / file), With(variables, Origin::kTemplate));
+    const auto result = Render(test::ReadFile(Folder() / file), With(variables, Origin::kTemplate));
     EXPECT_EQ(Found(result), Expected(golden))
-        << file << " with " << golden["talk"] << " " << golden["options"] << golden["tools"]
-        << "\n" << (result ? "" : result.error().message);
+        << file << " with " << golden["talk"] << " " << golden["options"] << golden["tools"] << "\n"
+        << (result ? "" : result.error().message);
   }
 }
 
