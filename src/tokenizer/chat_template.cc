@@ -29,8 +29,8 @@ Result<std::string> Flattened(const ordered_json& content, const std::string& wh
     if (type != nullptr && *type != "text")
       return Fail(Code::kUnsupported, "{}[{}].type: found {}, expected text", where, i,
                   Quoted(*type));
-    const std::string* words = part.is_string() ? part.get_ptr<const std::string*>()
-                                                : member("text");
+    const std::string* words =
+        part.is_string() ? part.get_ptr<const std::string*>() : member("text");
     if (words == nullptr)
       return Fail(Code::kInvalidArgument, "{}[{}].text: found none, expected a string", where, i);
     if (i > 0) text += '\n';
@@ -48,7 +48,8 @@ void OpenArguments(ordered_json& calls) {
     if (!function.is_object() || !function.contains("arguments")) continue;
     ordered_json& arguments = function["arguments"];
     if (!arguments.is_string()) continue;
-    ordered_json parsed = ordered_json::parse(arguments.get_ref<const std::string&>(), nullptr, false);
+    ordered_json parsed =
+        ordered_json::parse(arguments.get_ref<const std::string&>(), nullptr, false);
     if (parsed.is_object()) arguments = std::move(parsed);
   }
 }
@@ -227,15 +228,17 @@ Result<std::vector<ChatSegment>> ChatTemplate::BuiltIn(const ordered_json& messa
                                                        const ChatInput& input,
                                                        const std::string& why) const {
   if (HasItems(input.tools))
-    return Fail(Code::kUnsupported, "tools: the model's format has no place for them ({} format: {})",
-                Name(family_), why);
+    return Fail(Code::kUnsupported,
+                "tools: the model's format has no place for them ({} format: {})", Name(family_),
+                why);
   std::vector<ChatMessage> plain;
   for (size_t i = 0; i < messages.size(); ++i) {
     const ordered_json& message = messages[i];
     if (message.contains("tool_calls"))
-      return Fail(Code::kUnsupported,
-                  "messages[{}].tool_calls: the model's format has no place for them ({} format: {})",
-                  i, Name(family_), why);
+      return Fail(
+          Code::kUnsupported,
+          "messages[{}].tool_calls: the model's format has no place for them ({} format: {})", i,
+          Name(family_), why);
     plain.push_back({message["role"], message["content"]});
   }
   return RenderChat(family_, *tokenizer_, plain,

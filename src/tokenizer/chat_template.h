@@ -25,8 +25,9 @@ struct ChatInput {
   /// in a string, as the API has them, or an object. "developer" counts as "system" where the
   /// template doesn't know it. Other members go to the template as they are.
   nlohmann::ordered_json messages;
-  nlohmann::ordered_json tools;      // an array, or null for none
-  nlohmann::ordered_json variables;  // more names for the template ("chat_template_kwargs"), or null
+  nlohmann::ordered_json tools;  // an array, or null for none
+  nlohmann::ordered_json
+      variables;  // more names for the template ("chat_template_kwargs"), or null
   bool add_generation_prompt = true;
   std::optional<bool> thinking;  // enable_thinking; absent: the template's own choice
   std::optional<std::tm> now;    // strftime_now; absent: the template has no date to write

@@ -26,7 +26,8 @@ Error ErrorOf(const std::string& source, const Limits& limits = {}) {
 
 TEST(Template, ErrorsNameTheLineAndTheConstruct) {
   const auto message = [](const std::string& source) { return ErrorOf(source).message; };
-  EXPECT_THAT(message("a\n{% include 'x' %}"), "line 2: the statement \"include\" is not supported");
+  EXPECT_THAT(message("a\n{% include 'x' %}"),
+              "line 2: the statement \"include\" is not supported");
   EXPECT_THAT(message("\n\n{{ 1 | batch(2) }}"), "line 3: the filter \"batch\" is not supported");
   EXPECT_THAT(message("{{ 1 is filter }}"), "line 1: the test \"filter\" is not supported");
   EXPECT_THAT(message("{% for x in [] recursive %}"), "line 1: a recursive loop is not supported");
@@ -51,8 +52,7 @@ TEST(Template, OriginsFollowTheBytes) {
   ASSERT_TRUE(text);
   ASSERT_EQ(text->bytes(), "aDATAbat5");
   std::string origins;
-  for (size_t i = 0; i < text->size(); ++i)
-    origins += text->origin(i) == Origin::kData ? 'd' : 't';
+  for (size_t i = 0; i < text->size(); ++i) origins += text->origin(i) == Origin::kData ? 'd' : 't';
   EXPECT_EQ(origins, "tddddtddt");
 }
 
@@ -60,27 +60,32 @@ TEST(Template, NothingGrowsWithoutBound) {
   const Limits small{.work = 100000, .output = 1000};
   for (const char* source : {
            "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
-           "{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
-           "{% set ns = namespace(s=[1]) %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+           "{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}{% "
+           "endfor %}",
+           "{% set ns = namespace(s=[1]) %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% "
+           "endfor %}",
            "{{ 'x' * 9223372036854775807 }}",
            "{{ [0] * 9223372036854775807 }}",
            "{{ range(100001) }}",
            "{% for i in range(2000) %}x{% endfor %}",
            "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
            "{% macro f(x) %}{{ f([x]) }}{% endmacro %}{{ f(1) }}",
-           "{% set ns = namespace(s=[]) %}{% for i in range(2000) %}{% set ns.s = [ns.s] %}{% endfor %}",
-           "{% set ns = namespace(s={}) %}{% for i in range(2000) %}{% set ns.s = {'a': ns.s.get} %}{% endfor %}",
+           "{% set ns = namespace(s=[]) %}{% for i in range(2000) %}{% set ns.s = [ns.s] %}{% "
+           "endfor %}",
+           "{% set ns = namespace(s={}) %}{% for i in range(2000) %}{% set ns.s = {'a': ns.s.get} "
+           "%}{% endfor %}",
            "{{ ('x' * 20000).replace('', 'y' * 20000) }}",
        })
     EXPECT_EQ(ErrorOf(source, small).code, Code::kResourceExhausted)
         << source << ": " << ErrorOf(source, small).message;
   // A namespace may hold itself: nothing follows it around.
-  EXPECT_TRUE(Render("{% set ns = namespace() %}{% set ns.me = [ns] %}{{ ns }}{{ ns == ns.me[0] }}"));
+  EXPECT_TRUE(
+      Render("{% set ns = namespace() %}{% set ns.me = [ns] %}{{ ns }}{{ ns == ns.me[0] }}"));
 }
 
 TEST(Template, NestingIsBounded) {
-  const auto nested = [](const std::string& open, const std::string& middle, const std::string& close,
-                         int levels) {
+  const auto nested = [](const std::string& open, const std::string& middle,
+                         const std::string& close, int levels) {
     std::string source;
     for (int i = 0; i < levels; ++i) source += open;
     source += middle;
@@ -91,19 +96,25 @@ TEST(Template, NestingIsBounded) {
   EXPECT_TRUE(Render(nested("{% if 1 %}", "x", "{% endif %}", 30)));
   for (const std::string& source :
        {"{{ " + nested("(", "1", ")", 100000) + " }}", "{{ " + nested("[", "", "]", 100000) + " }}",
-        "{{ " + nested("not ", "1", "", 100000) + " }}", "{{ " + nested("-", "1", "", 100000) + " }}",
-        "{{ 1" + nested("", "", " + 1", 100000) + " }}", "{{ 1" + nested("", "", ".a", 100000) + " }}",
-        "{{ 1" + nested("", "", "|string", 100000) + " }}", "{{ 1" + nested("", "", " if 1", 100000) + " }}",
-        nested("{% if 1 %}", "x", "{% endif %}", 20000), nested("{% for x in y %}", "x", "{% endfor %}", 20000)})
+        "{{ " + nested("not ", "1", "", 100000) + " }}",
+        "{{ " + nested("-", "1", "", 100000) + " }}",
+        "{{ 1" + nested("", "", " + 1", 100000) + " }}",
+        "{{ 1" + nested("", "", ".a", 100000) + " }}",
+        "{{ 1" + nested("", "", "|string", 100000) + " }}",
+        "{{ 1" + nested("", "", " if 1", 100000) + " }}",
+        nested("{% if 1 %}", "x", "{% endif %}", 20000),
+        nested("{% for x in y %}", "x", "{% endfor %}", 20000)})
     EXPECT_EQ(ErrorOf(source).code, Code::kResourceExhausted) << source.substr(0, 40);
   EXPECT_EQ(ErrorOf(std::string(Template::kMaxBytes + 1, 'x')).code, Code::kResourceExhausted);
 }
 
 TEST(Template, MentionsNamesOfExpressionsAlone) {
-  const auto parsed = Template::Parse("tools {% for x in y if a %}{{ f(b=c | default(d)) }}{% endfor %}");
+  const auto parsed =
+      Template::Parse("tools {% for x in y if a %}{{ f(b=c | default(d)) }}{% endfor %}");
   ASSERT_TRUE(parsed);
   for (const char* name : {"y", "a", "f", "c", "d"}) EXPECT_TRUE(parsed->Mentions(name)) << name;
-  for (const char* name : {"tools", "b", "default", "x"}) EXPECT_FALSE(parsed->Mentions(name)) << name;
+  for (const char* name : {"tools", "b", "default", "x"})
+    EXPECT_FALSE(parsed->Mentions(name)) << name;
 }
 
 }  // namespace
