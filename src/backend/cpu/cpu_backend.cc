@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <memory>
 
 #include "backend/cpu/attention.h"
 #include "backend/cpu/kernel_list.h"
 #include "backend/cpu/token_table.h"
 #include "backend/cpu/weights.h"
 #include "base/math.h"
-#include "platform/pages.h"
+#include "memory/memory_pool.h"
 #include "platform/thread_pool.h"
 
 namespace tern {
@@ -42,10 +43,9 @@ class CpuBackend final : public Backend {
   }
 
   Result<Buffer> Allocate(size_t bytes) override {
-    std::shared_ptr<std::byte> memory = AllocatePages(bytes);
-    if (!memory) return Fail(Code::kResourceExhausted, "cannot allocate {} bytes", bytes);
-    std::byte* data = memory.get();
-    return Buffer(data, bytes, [memory = std::move(memory)](void*) mutable { memory.reset(); });
+    void* data = memory_->TakePages(bytes);
+    if (data == nullptr) return Fail(Code::kResourceExhausted, "cannot allocate {} bytes", bytes);
+    return Buffer(data, bytes, [memory = memory_](void* block) { memory->GivePages(block); });
   }
 
   Result<Buffer> Upload(std::span<const float> values) override {
@@ -246,6 +246,8 @@ class CpuBackend final : public Backend {
   const CpuFeatures features_;
   const std::string forced_isa_;
   const FloatOps& ops_;
+  // Shared with every buffer: they may outlive the backend.
+  std::shared_ptr<MemoryPool> memory_ = std::make_shared<MemoryPool>();
   cpu::Attention attention_{ops_, pool_};
 };
 

@@ -89,7 +89,7 @@ inline void I8mmRows(const GemmArgs& a, int64_t m0) {
   auto* packed = static_cast<int8_t*>(
       __builtin_alloca(static_cast<size_t>((kM + kM % 2) * a.steps * kStepCols)));
   PackPairs<kM>(a, m0, packed);
-  F16 total[kM], ups[kM];
+  F16 total[kM] = {}, ups[kM] = {};
   for (int64_t tile = a.tile_begin; tile < a.tile_end; ++tile) {
     I8mmTile<kM>(a, packed, tile, m0, total);
     if (a.gate != GateKind::kNone) {
