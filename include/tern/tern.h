@@ -119,17 +119,19 @@ struct LoadOptions {
   KvType kv = KvType::kDefault;
   HeadType head = HeadType::kNative;
   OptimizationLevel level = OptimizationLevel::kAggressive;
-  std::string backend = "auto";  // what computes
-  std::string cache_folder;      // where packed weights of large models are kept; "": nowhere
+  std::string backend = "auto";   // what computes
+  std::string cache_folder = {};  // where packed weights of large models are kept; "": nowhere
 
   int64_t max_sequences = 8;  // answered at once; more requests wait
   int64_t max_queue = 1024;   // that may wait; beyond, requests fail with kResourceExhausted
   int64_t memory_budget = 0;  // bytes for weights, keys and values, and scratch; 0: no own bound
   bool prefix_cache = true;   // prompts that begin alike are computed once
   int draft_tokens = 0;       // guessed ahead from the text so far; 0: off. The text is the same
+  /// How long a stream may go unread before it is cut off with kDeadline; 0: any time.
+  std::chrono::milliseconds stall_limit{0};
 
   /// Called while loading, on the loading thread.
-  std::function<void(int64_t done, int64_t total)> progress;
+  std::function<void(int64_t done, int64_t total)> progress = {};
 };
 
 struct ModelInfo {
@@ -163,15 +165,18 @@ struct GenerateOptions {
   float presence_penalty = 0.0f;
   float frequency_penalty = 0.0f;
   int repeat_last_n = 64;
-  uint64_t seed = 0;              // the same seed gives the same text
-  std::vector<std::string> stop;  // text that ends the answer and is not part of it
+  uint64_t seed = 0;                   // the same seed gives the same text
+  std::vector<std::string> stop = {};  // text that ends the answer and is not part of it
   bool ignore_eos = false;
   bool special = false;   // spell control tokens in the text
   int top_logprobs = -1;  // -1: none; 0 to 20: that of each token and of as many others
-  std::vector<std::pair<TokenId, float>> logit_bias;
-  int priority = 0;                                  // higher goes first
-  std::optional<std::chrono::milliseconds> timeout;  // ends the answer, FinishReason::kDeadline
-  std::stop_token cancel;                            // ends the answer, FinishReason::kCancelled
+  std::vector<std::pair<TokenId, float>> logit_bias = {};
+  std::string grammar = {};      // GBNF: the text is of it; "": any text
+  std::string json_schema = {};  // the text is a JSON document of it; not together with a grammar
+  int priority = 0;              // higher goes first
+  std::optional<std::chrono::milliseconds> timeout =
+      {};                       // ends the answer, FinishReason::kDeadline
+  std::stop_token cancel = {};  // ends the answer, FinishReason::kCancelled
 };
 
 enum class FinishReason : uint8_t {
@@ -200,7 +205,10 @@ struct Usage {
   int64_t prompt_tokens = 0;
   int64_t cached_tokens = 0;  // of the prompt, known from an earlier request
   int64_t generated_tokens = 0;
-  double prefill_seconds = 0;  // for prompt_tokens - cached_tokens
+  int64_t drafted_tokens = 0;   // guessed ahead
+  int64_t accepted_tokens = 0;  // of them, right
+  double queue_seconds = 0;     // until the prompt was begun
+  double prefill_seconds = 0;   // for prompt_tokens - cached_tokens
   double decode_seconds = 0;
 };
 

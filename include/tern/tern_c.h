@@ -94,8 +94,10 @@ typedef struct tern_generate_options {
   uint64_t seed;
   const char* const* stop; /* stop_count texts that end the answer */
   size_t stop_count;
-  int ignore_eos; /* 0 or 1 */
-  int special;    /* 0 or 1: spell control tokens in the text */
+  int ignore_eos;          /* 0 or 1 */
+  int special;             /* 0 or 1: spell control tokens in the text */
+  const char* grammar;     /* GBNF: the text is of it; NULL: any text */
+  const char* json_schema; /* the text is a JSON document of it; not together with a grammar */
   int priority;
   int64_t timeout_ms; /* 0: none */
 } tern_generate_options;

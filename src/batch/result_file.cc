@@ -14,8 +14,6 @@
 namespace tern {
 namespace {
 
-constexpr auto kSyncEvery = std::chrono::seconds(1);
-
 // Whether a file that ends inside its first record may be one of ours: nothing else is cut.
 bool MayBegin(std::string_view start, std::string_view text) {
   const size_t size = std::min(start.size(), text.size());
@@ -102,10 +100,13 @@ Status ResultFile::Keep(const RecordKey& key, const std::string& where) {
   return {};
 }
 
-Status ResultFile::CheckAgainst(PromptFile& prompts, const std::string& prompts_path) const {
+Result<int64_t> ResultFile::CheckAgainst(PromptFile& prompts,
+                                         const std::string& prompts_path) const {
   size_t known = 0;
+  int64_t count = 0;
   prompts.Rewind();
   while (const auto item = prompts.Next()) {
+    ++count;
     const auto found = done_.find(item->line);
     if (found == done_.end()) continue;
     ++known;
@@ -126,7 +127,7 @@ Status ResultFile::CheckAgainst(PromptFile& prompts, const std::string& prompts_
                 "{}: found answers to {} lines, but {} has only {} of these: it belongs to another "
                 "input; name another output, or delete it",
                 path_, done_.size(), prompts_path, known);
-  return {};
+  return count;
 }
 
 Status ResultFile::Append(const BatchItem& item, const BatchResult& result) {
@@ -134,7 +135,7 @@ Status ResultFile::Append(const BatchItem& item, const BatchResult& result) {
   TERN_TRY(
       Write(csv_ ? RenderCsvRecord(key, item.id, result) : RenderJsonRecord(key, item.id, result)));
   TERN_TRY(Keep(key, path_));
-  return Clock::now() - synced_ < kSyncEvery ? Status() : Sync();
+  return Clock::now() - synced_ < sync_every_ ? Status() : Sync();
 }
 
 Status ResultFile::Write(std::string_view bytes) {

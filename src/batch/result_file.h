@@ -31,21 +31,24 @@ struct RecordKey {
 
 /// A .jsonl or .csv file of results. Each record names the line of its item and a key of what the
 /// item says and of the settings: that is how a record is known to be the answer to an item. A
-/// record goes out in one write, and to the disk at least once a second: what a power cut takes is
-/// computed again. Only one process at a time can have it open. Thread rule: one thread.
+/// record goes out in one write, and to the disk after `sync_every` at the latest: what a power cut
+/// takes is computed again. Only one process at a time can have it open. Thread rule: one thread.
 class ResultFile {
  public:
   /// Opens what is there, or creates it; a last record that is torn is cut off. settings: digest of
   /// everything besides the item that shapes an answer. Errors: the name says no format, another
   /// process writes to the file, what is in it is no result of ours, the disk.
   static Result<std::unique_ptr<ResultFile>> Open(const std::string& path, uint64_t settings);
+  /// The next record syncs when so much time has passed since the last sync (default: a second).
+  void set_sync_every(std::chrono::milliseconds time) { sync_every_ = time; }
   ~ResultFile();
   ResultFile(const ResultFile&) = delete;
   ResultFile& operator=(const ResultFile&) = delete;
 
-  /// Compares what is there with the prompts, from first to last. Errors: kInvalidArgument when it
-  /// belongs to other prompts or settings; the message says which.
-  Status CheckAgainst(PromptFile& prompts, const std::string& prompts_path) const;
+  /// Compares what is there with the prompts, from first to last; returns how many prompts there
+  /// are, and rewinds them. Errors: kInvalidArgument when the file belongs to other prompts or
+  /// settings; the message says which.
+  Result<int64_t> CheckAgainst(PromptFile& prompts, const std::string& prompts_path) const;
 
   bool Has(const BatchItem& item) const { return done_.contains(item.line); }
   size_t size() const { return done_.size(); }
@@ -80,6 +83,7 @@ class ResultFile {
   std::unordered_map<int64_t, RecordKey> done_;  // by line
   size_t errors_ = 0;
   size_t cut_bytes_ = 0;
+  std::chrono::milliseconds sync_every_{1000};
   Clock::time_point synced_ = Clock::now();
 };
 

@@ -157,7 +157,7 @@ TEST_P(ResultFiles, AnswersToOtherPromptsOrSettingsAreRefused) {
   const auto check = [&](const std::string& content, uint64_t settings) -> std::string {
     const std::string changed = WritePrompts(content);
     auto prompts = PromptFile::Open(changed, {});
-    const Status same = Open(settings)->CheckAgainst(*prompts, changed);
+    const auto same = Open(settings)->CheckAgainst(*prompts, changed);
     if (same) {
       EXPECT_EQ(prompts->Next()->index, 0);
     }
