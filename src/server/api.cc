@@ -93,7 +93,8 @@ Api::Api(Session& session, ApiOptions options, Log log)
       id_prefix_(fmt::format("{:016x}", RandomBits())),
       turnstile_(options_.max_waiting),
       executor_(session.decoder()),
-      generator_(executor_, session.cache(), *session.tokenizer(), session.model().config.vocab) {}
+      generator_(executor_, session.cache(), *session.tokenizer(), session.model().config.vocab,
+                 session.context()) {}
 
 void Api::Handle(const HttpRequest& request, HttpExchange& exchange) {
   const auto start = std::chrono::steady_clock::now();
@@ -154,7 +155,7 @@ tl::expected<std::vector<TokenId>, ApiError> Api::Encode(const ApiRequest& reque
     ids = tokenizer.Encode(request.prompt, {.add_bos = tokenizer.spec().add_bos});
   }
   // The generator would say so too, but only once it is this request's turn.
-  const int64_t capacity = session_.cache().shape().capacity;
+  const int64_t capacity = session_.context();
   if (std::ssize(ids) < capacity) return ids;
   return tl::unexpected<ApiError>(
       ApiError{400,
