@@ -91,7 +91,7 @@ class CpuBackend final : public Backend {
   void NormQuantize(FloatView x, const float* gain, float eps,
                     const LinearInput& out) noexcept override {
     pool_.ParallelFor(Index(x.rows), 1, [&](size_t begin, size_t end) {
-      std::vector<float> normed(Index(x.cols));
+      std::vector<float> normed(gain ? Index(x.cols) : 0);
       for (auto r = static_cast<int64_t>(begin); r < static_cast<int64_t>(end); ++r) {
         const float* row = x.Row(r);
         if (gain) {
@@ -233,12 +233,12 @@ class CpuBackend final : public Backend {
 
   // Pairs of tiles, which the kernels like to take together, over the threads.
   void RunTiles(const GemmArgs& args, int64_t tiles) {
-    const cpu::Choice choice = cpu::SelectKernel(args.m, features_, forced_isa_);
+    const cpu::TernaryKernel& kernel = cpu::PickKernel(args.m, features_, forced_isa_);
     pool_.ParallelFor(Index(tiles), 2, [&](size_t begin, size_t end) {
       GemmArgs part = args;
       part.tile_begin = static_cast<int64_t>(begin);
       part.tile_end = static_cast<int64_t>(end);
-      choice.kernel->run(part);
+      kernel.run(part);
     });
   }
 
