@@ -1,6 +1,7 @@
 // tern batch: a file of prompts in, a file of answers out, in as many runs as it takes.
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <memory>
 
 #include "batch_run.h"
@@ -15,9 +16,6 @@ namespace {
 
 constexpr int64_t kMaxTokens = 128;
 constexpr int64_t kMaxWorkers = 256;
-// In mode timed an answer is on the disk so soon after its end.
-constexpr auto kTimedSync = std::chrono::milliseconds(10);
-
 struct Options {
   ModelOptions model;
   SamplingOptions sampling;
@@ -26,6 +24,18 @@ struct Options {
   int64_t workers = 8;
   bool chat = false;
 };
+
+const std::map<std::string, StreamingMode> kModes = {{"sequential", StreamingMode::kSequential},
+                                                     {"parallel", StreamingMode::kParallel},
+                                                     {"timed", StreamingMode::kTimed}};
+
+StreamingConfig ToStreaming(const Options& options) {
+  StreamingConfig config = StreamingConfig::HighThroughput();
+  config.mode = kModes.at(options.mode);
+  // As many wait as are answered: the engine always has a next one.
+  config.capacity = 2 * static_cast<size_t>(options.workers);
+  return config;
+}
 
 /// Of everything besides the lines that shapes the answers.
 uint64_t SettingsDigest(const Options& options, const GenerationOptions& g, const Engine& engine) {
@@ -75,14 +85,11 @@ Result<int> Batch(const Options& options) {
   if (results->cut_bytes() > 0)
     PrintNote(fmt::format("{}: cut {} bytes of a line that an earlier run did not finish",
                           options.output, results->cut_bytes()));
-  if (options.mode == "timed") results->set_sync_every(kTimedSync);
+  const StreamingConfig streaming = ToStreaming(options);
+  if (streaming.mode == StreamingMode::kTimed) results->set_sync_every(streaming.latency);
   CatchInterrupts(OnSecondInterrupt::kExit);
   const auto start = std::chrono::steady_clock::now();
-  BatchRun run(*engine, prompts, *results,
-               {.ordered = options.mode == "sequential",
-                .workers = static_cast<size_t>(options.workers),
-                .chat = options.chat},
-               total);
+  BatchRun run(*engine, prompts, *results, {.streaming = streaming, .chat = options.chat}, total);
   const Status done = run.Run();
   const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
   PrintSummary(options, run.counts(), engine->Stats(), time.count());
@@ -113,7 +120,7 @@ Action Define(CLI::App& app) {
   app.add_option(
          "--mode", options->mode,
          "sequential: answers in the order of the prompts (default); parallel: as they end; "
-         "timed: as they end, each on the disk at once. The answers are the same")
+         "timed: as they end, on the disk every 50 ms. The answers are the same")
       ->option_text("MODE")
       ->check(CLI::IsMember({"sequential", "parallel", "timed"}));
   app.add_option("--workers", options->workers, "Prompts answered at once (default 8)")

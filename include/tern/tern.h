@@ -50,7 +50,7 @@ enum class ErrorCode : uint8_t {
   kInternal,  // a fault of tern's own
 };
 
-/// "invalid_argument", "not_found", ...
+/// "invalid argument", "not found", ...
 TERN_API std::string_view ErrorCodeName(ErrorCode code);
 
 struct Error {

@@ -139,7 +139,7 @@ typedef struct tern_stats {
 typedef int (*tern_text_callback)(const char* text, size_t size, void* user);
 
 TERN_C_API const char* tern_version(void);
-TERN_C_API const char* tern_code_name(tern_code code);       /* "not_found" */
+TERN_C_API const char* tern_code_name(tern_code code);       /* "not found" */
 TERN_C_API const char* tern_finish_name(tern_finish finish); /* "end of text" */
 TERN_C_API void tern_load_options_init(tern_load_options* options);
 TERN_C_API void tern_generate_options_init(tern_generate_options* options);

@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <tuple>
 
 namespace tern {
 namespace {
 
-v1::Error Wrong(const char* name, int64_t found, int64_t most) {
+v1::Error Wrong(const char* name, int found, int most) {
   return {v1::ErrorCode::kInvalidArgument, std::string(name) + ": found " + std::to_string(found) +
                                                ", expected 0 to " + std::to_string(most)};
 }
@@ -25,6 +26,15 @@ v1::Error WrongSize(const char* init) {
           "options.size: found 0, expected options initialised by " + std::string(init)};
 }
 
+// An enumerator as C has it: any int. C++ may not even look at one that isn't there.
+template <class Enum>
+int NumberOf(const Enum& value) {
+  int number = 0;
+  static_assert(sizeof value == sizeof number);
+  std::memcpy(&number, &value, sizeof number);
+  return number;
+}
+
 std::string OrEmpty(const char* text) { return text == nullptr ? "" : text; }
 
 }  // namespace
@@ -33,11 +43,11 @@ v1::Result<v1::LoadOptions> FromC(const tern_load_options* given) {
   tern_load_options c;
   tern_load_options_init(&c);
   if (given != nullptr && !Overlay(*given, c)) return WrongSize("tern_load_options_init");
-  const std::tuple<const char*, int64_t, int64_t> enumerations[] = {
-      {"goal", c.goal, TERN_GOAL_MEMORY},
-      {"kv", c.kv, TERN_KV_INT8},
-      {"head", c.head, TERN_HEAD_INT8},
-      {"level", c.level, TERN_LEVEL_AGGRESSIVE}};
+  const std::tuple<const char*, int, int> enumerations[] = {
+      {"goal", NumberOf(c.goal), TERN_GOAL_MEMORY},
+      {"kv", NumberOf(c.kv), TERN_KV_INT8},
+      {"head", NumberOf(c.head), TERN_HEAD_INT8},
+      {"level", NumberOf(c.level), TERN_LEVEL_AGGRESSIVE}};
   for (const auto& [name, value, most] : enumerations)
     if (value < 0 || value > most) return Wrong(name, value, most);
   v1::LoadOptions options;

@@ -32,6 +32,18 @@ std::optional<size_t> ColumnOf(const std::vector<std::string>& header, std::stri
   return static_cast<size_t>(found - header.begin());
 }
 
+void CheckText(BatchItem& item) {
+  const size_t valid = ValidUtf8Prefix(item.prompt);
+  std::string problem;
+  if (valid < item.prompt.size())
+    problem = fmt::format("prompt: byte {} (0x{:02x}) is not UTF-8, expected UTF-8 text", valid,
+                          static_cast<unsigned char>(item.prompt[valid]));
+  else if (item.prompt.empty() && item.messages.empty())
+    problem = "prompt: found an empty text, expected something to continue";
+  if (!problem.empty())
+    item.error = Error{Code::kInvalidArgument, fmt::format("{}: {}", item.where, problem)};
+}
+
 }  // namespace
 
 Result<BatchFormat> BatchFormatOf(const std::string& path) {
@@ -61,11 +73,12 @@ Status PromptFile::ReadHeader() {
   if (rest_.empty())
     return Fail(Code::kCorrupt, "{}: found an empty file, expected a header with a column prompt",
                 file_->path());
+  const std::string where = file_->path() + ": line 1";
   const CsvRecord header = ReadCsvRecord(rest_);
-  if (!header.problem.empty()) return Fail(Code::kCorrupt, "{}: {}", Where(line_), header.problem);
+  if (!header.problem.empty()) return Fail(Code::kCorrupt, "{}: {}", where, header.problem);
   const auto prompt = ColumnOf(header.fields, "prompt");
   if (!prompt)
-    return Fail(Code::kCorrupt, "{}: found the columns {}, expected one named prompt", Where(line_),
+    return Fail(Code::kCorrupt, "{}: found the columns {}, expected one named prompt", where,
                 fmt::join(header.fields, ", "));
   columns_ = header.fields.size();
   prompt_column_ = *prompt;
@@ -93,14 +106,11 @@ std::string_view PromptFile::TakeLine() {
   return Take(end == rest_.npos ? rest_.size() : end + 1);
 }
 
-std::string PromptFile::Where(int64_t line) const {
-  return fmt::format("{}: line {}", file_->path(), line);
-}
-
 BatchItem PromptFile::NewItem(int64_t line, std::string_view bytes) {
   BatchItem item;
   item.index = index_++;
   item.line = line;
+  item.where = fmt::format("{}: line {}", file_->path(), line);
   item.key = Digest(bytes);
   item.options = defaults_;
   item.options.sampling.seed += static_cast<uint64_t>(item.index);
@@ -122,10 +132,10 @@ std::optional<BatchItem> PromptFile::NextLine() {
     if (text.size() > kMaxRecordBytes)
       item.error =
           Error{Code::kInvalidArgument, fmt::format("{}: found {} bytes, expected at most {}",
-                                                    Where(line), text.size(), kMaxRecordBytes)};
+                                                    item.where, text.size(), kMaxRecordBytes)};
     else if (format_ == BatchFormat::kText)
       item.prompt = text;
-    else if (const Status parsed = ParseItem(text, Where(line), item); !parsed)
+    else if (const Status parsed = ParseItem(text, item.where, item); !parsed)
       item.error = parsed.error();
     return item;
   }
@@ -143,7 +153,7 @@ std::optional<BatchItem> PromptFile::NextRow() {
       record.problem = fmt::format("found {} fields, expected {} as in the header",
                                    record.fields.size(), columns_);
     if (!record.problem.empty()) {
-      item.error = Error{Code::kCorrupt, fmt::format("{}: {}", Where(line), record.problem)};
+      item.error = Error{Code::kCorrupt, fmt::format("{}: {}", item.where, record.problem)};
       return item;
     }
     item.prompt = std::move(record.fields[prompt_column_]);
@@ -151,18 +161,6 @@ std::optional<BatchItem> PromptFile::NextRow() {
     return item;
   }
   return std::nullopt;
-}
-
-void PromptFile::CheckText(BatchItem& item) const {
-  const size_t valid = ValidUtf8Prefix(item.prompt);
-  std::string problem;
-  if (valid < item.prompt.size())
-    problem = fmt::format("prompt: byte {} (0x{:02x}) is not UTF-8, expected UTF-8 text", valid,
-                          static_cast<unsigned char>(item.prompt[valid]));
-  else if (item.prompt.empty() && item.messages.empty())
-    problem = "prompt: found an empty text, expected something to continue";
-  if (!problem.empty())
-    item.error = Error{Code::kInvalidArgument, fmt::format("{}: {}", Where(item.line), problem)};
 }
 
 }  // namespace tern

@@ -23,6 +23,7 @@ Result<BatchFormat> BatchFormatOf(const std::string& path);
 struct BatchItem {
   int64_t index = 0;  // 0, 1, ...
   int64_t line = 0;   // where it begins, from 1
+  std::string where;  // "prompts.csv: line 3", for messages
   std::string id;     // the user's own; may be empty
   uint64_t key = 0;   // digest of its bytes in the file
   std::string prompt;
@@ -57,8 +58,6 @@ class PromptFile {
   std::optional<BatchItem> NextLine();
   std::optional<BatchItem> NextRow();
   BatchItem NewItem(int64_t line, std::string_view bytes);
-  void CheckText(BatchItem& item) const;
-  std::string Where(int64_t line) const;
 
   std::shared_ptr<const MappedFile> file_;
   BatchFormat format_;

@@ -9,7 +9,7 @@ import time
 import unittest
 
 import tiny_model
-from cli_support import TERN, CliTest
+from cli_support import TERN, CliTest, tern
 
 MODEL = ("-m", "tiny.gguf")
 OPTIONS = (*MODEL, "-n", 12)
@@ -35,21 +35,15 @@ class Batch(CliTest):
             if name != "tiny.gguf":
                 os.remove(name)
 
-    def batch(self, prompts, results, *arguments, code=0):
-        outcome = self.ok("batch", *OPTIONS, "--input", prompts, "--output", results, *arguments) if code == 0 else None
-        if outcome is None:
-            outcome = self.fails_after_work("batch", *OPTIONS, "--input", prompts, "--output", results, *arguments, code=code)
+    def batch(self, prompts, results, *arguments, code=0, tokens=12):
+        """The records of the results, and how the run ended."""
+        outcome = tern("batch", *MODEL, "-n", tokens, "--input", prompts, "--output", results, *arguments)
+        self.assertEqual(outcome.code, code, outcome)
         self.assertEqual(outcome.stdout, b"")
         if results.endswith(".csv"):
             with open(results, encoding="utf-8", newline="") as file:
                 return list(csv.DictReader(file, strict=True)), outcome
         return [json.loads(line) for line in read(results).splitlines()], outcome
-
-    def fails_after_work(self, *arguments, code):
-        process = subprocess.run([TERN, *map(str, arguments)], capture_output=True, timeout=60, check=False)
-        self.assertEqual(process.returncode, code, process.stderr)
-        process.stderr_text = process.stderr.decode()
-        return process
 
     def run_text(self, prompt, seed, *arguments):
         return self.ok("run", *OPTIONS, "--no-echo", "-p", prompt, "--seed", seed, *arguments).text[:-1]
@@ -90,8 +84,8 @@ class Batch(CliTest):
         for results in ("r.jsonl", "r.csv"):
             found, outcome = self.batch("p.jsonl", results, code=1)
             self.assertEqual(len(found), 5)
-            self.assertIn("3 of 5 lines have an error", outcome.stderr_text)
-            for i, words in ((1, ["line 2", "prompt"]), (2, ["line 3"]), (3, ["512"])):
+            self.assertIn("3 of 5 lines have an error", outcome.stderr)
+            for i, words in ((1, ["line 2", "prompt"]), (2, ["line 3"]), (3, ["p.jsonl: line 4", "256"])):
                 message = found[i]["error"] if results.endswith("csv") else found[i]["error"]["message"]
                 for word in words:
                     self.assertIn(word, message)
@@ -133,7 +127,7 @@ class Batch(CliTest):
 
     def test_ctrl_c_stops_and_the_same_command_goes_on(self):
         write("p.txt", "".join(f"text {i}\n" for i in range(40)))
-        expected, _ = self.batch("p.txt", "whole.jsonl", "-n", 200)
+        expected, _ = self.batch("p.txt", "whole.jsonl", tokens=200)
         command = [TERN, "batch", *MODEL, "-n", "200", "--input", "p.txt", "--output", "r.jsonl", "--workers", "2"]
         with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
             while process.poll() is None and (not os.path.exists("r.jsonl") or not os.path.getsize("r.jsonl")):
@@ -143,7 +137,7 @@ class Batch(CliTest):
         if process.returncode == 130:  # it may have been quicker
             self.assertIn(b"goes on from here", errors)
             self.assertLess(len(read("r.jsonl").splitlines()), 40)
-        found, _ = self.batch("p.txt", "r.jsonl", "-n", 200)
+        found, _ = self.batch("p.txt", "r.jsonl", tokens=200)
         self.assertEqual(found, expected)
 
 
