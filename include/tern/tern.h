@@ -311,9 +311,9 @@ class TERN_API Model {
 
   const ModelInfo& info() const;
 
-  /// Waits for the whole answer. Errors here and below: kInvalidArgument for an empty prompt, one
-  /// longer than the context, an id outside the vocabulary, illegal options; kResourceExhausted for
-  /// a full queue.
+  /// Waits for the whole answer. Errors here and below: kInvalidArgument for a prompt without
+  /// tokens, one longer than the context, an id outside the vocabulary, illegal options;
+  /// kResourceExhausted for a full queue.
   Result<Completion> Generate(const Prompt& prompt, const GenerateOptions& options = {}) const;
   /// The same, with the pieces as they are written.
   Result<Completion> Generate(const Prompt& prompt, const GenerateOptions& options,

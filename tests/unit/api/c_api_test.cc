@@ -69,12 +69,14 @@ TEST_F(CApi, AllFormsGiveTheSameText) {
   tern_stream_cancel(stream);
   tern_stream_free(stream);
 
-  const char* prompts[] = {kPrompt, "", kPrompt};
+  std::string too_long;
+  for (int i = 0; i < 400; ++i) too_long += " dog";
+  const char* prompts[] = {kPrompt, too_long.c_str(), kPrompt};
   tern_completion* batch = nullptr;
   ASSERT_EQ(tern_batch(model_, prompts, 3, &options, &batch, &error_), TERN_OK);
   EXPECT_STREQ(batch[0].text, whole->text);
   EXPECT_EQ(batch[1].code, TERN_INVALID_ARGUMENT);
-  EXPECT_THAT(batch[1].error, HasSubstr("empty"));
+  EXPECT_THAT(batch[1].error, HasSubstr("256"));
   EXPECT_EQ(batch[2].code, TERN_OK);
   tern_completions_free(batch, 3);
 

@@ -72,7 +72,7 @@ TEST(ApiModel, ABatchGivesEachTheTextThatItHasAlone) {
   std::vector<Request> requests;
   for (uint64_t i = 0; i < 20; ++i)
     requests.push_back({i % 2 ? "The dog" : "Lily and Tom", Short(i)});
-  requests.push_back({"", Short()});
+  requests.push_back({std::vector<TokenId>{}, Short()});
   std::map<size_t, bool> done;
   const auto results = model.Batch(requests, [&done](size_t index, const auto& result) {
     EXPECT_TRUE(done.emplace(index, result.has_value()).second) << index;
@@ -218,13 +218,13 @@ TEST(ApiModel, WhatCannotBeIsRefusedWithItsName) {
   EXPECT_THAT(Model::Load(kPath, {.max_sequences = 0}).error().message, HasSubstr("max_sequences"));
   EXPECT_THAT(Model::Load(kPath, {.backend = "abacus"}).error().message, HasSubstr("abacus"));
   const Model model = LoadModel();
-  EXPECT_EQ(model.Generate("").error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(model.Generate(std::vector<TokenId>{}).error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(model.Generate(std::vector<TokenId>{-1}).error().code, ErrorCode::kInvalidArgument);
   EXPECT_FALSE(model.Generate(std::vector<TokenId>(300, 5)));
   EXPECT_THAT(model.Generate(kPrompt, {.temperature = -1}).error().message,
               HasSubstr("temperature"));
-  EXPECT_FALSE(model.GenerateAsync("").get());
-  EXPECT_FALSE(model.Stream(""));
+  EXPECT_FALSE(model.GenerateAsync(std::vector<TokenId>{}).get());
+  EXPECT_FALSE(model.Stream(std::vector<TokenId>{}));
 }
 
 TEST(ApiModel, LevelsAndPresetsChangeNoText) {
