@@ -14,7 +14,7 @@ static_assert(static_cast<int>(v1::OptimizationLevel::kAggressive) ==
 
 constexpr std::chrono::milliseconds kAnyTime = std::chrono::hours(24 * 365);
 
-Result<std::optional<KvType>> ToKvType(v1::KvType type) {
+std::optional<KvType> ToKvType(v1::KvType type) {
   switch (type) {
     case v1::KvType::kDefault:
       return std::nullopt;
@@ -25,7 +25,7 @@ Result<std::optional<KvType>> ToKvType(v1::KvType type) {
     case v1::KvType::kF32:
       return KvType::kF32;
     case v1::KvType::kInt8:
-      return Fail(Code::kUnsupported, "kv: int8 isn't there yet, expected f16, bf16 or f32");
+      return KvType::kInt8;
   }
   return std::nullopt;
 }
@@ -104,8 +104,7 @@ Result<EngineOptions> ToEngineOptions(const std::string& path, const v1::LoadOpt
   EngineOptions result;
   result.session = Preset(path, options.goal);
   if (options.context > 0) result.session.context = options.context;
-  TERN_ASSIGN_OR_RETURN(const std::optional<KvType> kv, ToKvType(options.kv));
-  if (kv) result.session.kv = kv;
+  if (const auto kv = ToKvType(options.kv)) result.session.kv = kv;
   result.session.head = options.head == v1::HeadType::kInt8 ? TableForm::kInt8 : TableForm::kNative;
   result.session.level = static_cast<OptimizationLevel>(options.level);
   result.session.cache.folder = options.cache_folder;

@@ -237,6 +237,14 @@ TEST(ApiModel, LevelsAndPresetsChangeNoText) {
   EXPECT_EQ(LoadModel(LoadOptions::OptimizedForSpeed()).Generate(kPrompt, Short())->text, expected);
 }
 
+TEST(ApiModel, EveryKindOfCacheAnswers) {
+  for (const KvType kv : {KvType::kF16, KvType::kBf16, KvType::kF32, KvType::kInt8}) {
+    LoadOptions options;
+    options.kv = kv;
+    EXPECT_EQ(LoadModel(options).Generate(kPrompt, Short())->ids.size(), 24u);
+  }
+}
+
 TEST(ApiModel, TextBecomesTokensAndText) {
   const Model model = LoadModel();
   const auto ids = model.Tokenize("The dog barked.");
