@@ -14,7 +14,9 @@ namespace tern {
 class Ticket {
  public:
   Ticket(RequestHandle handle, const std::stop_token& caller, const std::stop_token& model)
-      : handle_(std::move(handle)), caller_(caller, Cancel{&handle_}), model_(model, Cancel{&handle_}) {}
+      : handle_(std::move(handle)),
+        caller_(caller, Cancel{&handle_}),
+        model_(model, Cancel{&handle_}) {}
 
   RequestHandle& handle() { return handle_; }
 
