@@ -36,6 +36,7 @@ extern const Command kConvertCommand;
 extern const Command kBenchCommand;
 extern const Command kSynthCommand;
 extern const Command kServeCommand;
+extern const Command kBatchCommand;
 
 /// One line on stderr: "tern: error: <message>".
 void PrintError(std::string_view message);

@@ -27,6 +27,13 @@ std::string HumanCount(uint64_t count) {
   return std::to_string(count);
 }
 
+std::string HumanTime(double seconds) {
+  const auto whole = static_cast<int64_t>(seconds + 0.5);
+  if (whole < 60) return fmt::format("{} s", whole);
+  if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);
+  return fmt::format("{} h {} min", whole / 3600, whole % 3600 / 60);
+}
+
 std::string OneLine(std::string_view text) {
   std::string out;
   while (!text.empty()) {

@@ -18,7 +18,7 @@ namespace {
 const Command* const kCommands[] = {
     &kRunCommand,        &kChatCommand,       &kInfoCommand,   &kTokenizeCommand,
     &kDetokenizeCommand, &kPerplexityCommand, &kLogitsCommand, &kConvertCommand,
-    &kBenchCommand,      &kSynthCommand,      &kServeCommand,
+    &kBenchCommand,      &kSynthCommand,      &kServeCommand,  &kBatchCommand,
 };
 
 constexpr const char* kSummary = "Runs ternary (BitNet b1.58) language models.";
