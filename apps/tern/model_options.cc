@@ -80,11 +80,10 @@ std::string CacheFolder(const ModelOptions& options) {
   return "";
 }
 
-void PrintNotes(const Session& session, int64_t asked_context) {
-  const ModelConfig& config = session.model().config;
-  if (!session.model().cache.note.empty()) PrintNote(session.model().cache.note);
-  if (session.tokenizer() && !session.tokenizer()->spec().note.empty())
-    PrintNote(session.tokenizer()->spec().note);
+void PrintNotes(const Model& model, const Tokenizer* tokenizer, int64_t asked_context) {
+  const ModelConfig& config = model.config;
+  if (!model.cache.note.empty()) PrintNote(model.cache.note);
+  if (tokenizer != nullptr && !tokenizer->spec().note.empty()) PrintNote(tokenizer->spec().note);
   if (asked_context > config.context)
     PrintNote(fmt::format("a context of {} is more than the {} that the model was made for",
                           asked_context, config.context));
@@ -164,8 +163,9 @@ TokenizerSourceOptions ToTokenizerOptions(const ModelOptions& options) {
   return result;
 }
 
-Result<std::unique_ptr<Session>> OpenSession(const ModelOptions& options,
-                                             const SessionNeeds& needs) {
+namespace {
+
+Result<SessionOptions> ToSessionOptions(const ModelOptions& options, const SessionNeeds& needs) {
   SessionOptions session;
   if (!options.preset.empty()) session = kPresets.at(options.preset)("");
   TERN_ASSIGN_OR_RETURN(session.model, ModelPath(options));
@@ -183,13 +183,40 @@ Result<std::unique_ptr<Session>> OpenSession(const ModelOptions& options,
   session.head = kHeads.at(options.head);
   if (!options.cache.empty()) session.cache.min_bytes = 0;  // who names a folder wants a file in it
   session.logit_rows = needs.logit_rows;
+  return session;
+}
+
+// Opens with a backend made for the options, and a progress bar.
+template <class Open>
+auto WithProgress(const ModelOptions& options, SessionOptions& session, const Open& open)
+    -> decltype(open(std::unique_ptr<Backend>())) {
   Progress progress("loading " + fs::path(session.model).filename().string());
   session.progress = [&](int64_t done, int64_t total) { progress.Update(done, total, "layers"); };
   TERN_ASSIGN_OR_RETURN(auto backend, CreateBackend(options.backend, {.threads = options.threads,
                                                                       .level = session.level}));
-  TERN_ASSIGN_OR_RETURN(auto opened, Session::Open(std::move(backend), session));
-  progress.Finish();
-  PrintNotes(*opened, options.context);
+  return open(std::move(backend));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> OpenSession(const ModelOptions& options,
+                                             const SessionNeeds& needs) {
+  TERN_ASSIGN_OR_RETURN(SessionOptions session, ToSessionOptions(options, needs));
+  TERN_ASSIGN_OR_RETURN(auto opened,
+                        WithProgress(options, session, [&](std::unique_ptr<Backend> backend) {
+                          return Session::Open(std::move(backend), session);
+                        }));
+  PrintNotes(opened->model(), opened->tokenizer(), options.context);
+  return opened;
+}
+
+Result<std::unique_ptr<Engine>> OpenEngine(const ModelOptions& options, EngineOptions engine) {
+  TERN_ASSIGN_OR_RETURN(engine.session, ToSessionOptions(options, {}));
+  TERN_ASSIGN_OR_RETURN(auto opened,
+                        WithProgress(options, engine.session, [&](std::unique_ptr<Backend> backend) {
+                          return Engine::Create(std::move(backend), engine);
+                        }));
+  PrintNotes(opened->model(), &opened->tokenizer(), options.context);
   return opened;
 }
 

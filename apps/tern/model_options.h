@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/engine.h"
 #include "engine/session.h"
 
 namespace tern::cli {
@@ -59,5 +60,8 @@ struct SessionNeeds {
 /// when --ctx is more than the model was made for.
 Result<std::unique_ptr<Session>> OpenSession(const ModelOptions& options,
                                              const SessionNeeds& needs);
+
+/// The same for an engine; engine.session is made from the options.
+Result<std::unique_ptr<Engine>> OpenEngine(const ModelOptions& options, EngineOptions engine);
 
 }  // namespace tern::cli
