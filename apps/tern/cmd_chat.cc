@@ -111,7 +111,7 @@ class Chat {
                stats.prompt_tokens + stats.generated_tokens, Capacity(), generation_.sampling.seed);
   }
 
-  int64_t Capacity() const { return session_.cache().shape().capacity; }
+  int64_t Capacity() const { return session_.context(); }
 
   Result<std::vector<TokenId>> Prompt() const {
     TERN_ASSIGN_OR_RETURN(const auto segments,

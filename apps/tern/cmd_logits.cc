@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
-#include <numeric>
 
 #include "command.h"
 #include "formats/hf_json.h"
@@ -103,17 +102,12 @@ class Output {
 
 // One prompt from position 0 on, in chunks.
 Status RunPrompt(Session& session, const std::vector<TokenId>& ids, Output& output) {
-  std::vector<int32_t> positions(kRows), rows(kRows);
-  const std::vector<int32_t> slots(kRows, 0);
-  std::iota(rows.begin(), rows.end(), 0);
+  const std::vector<BlockId> table = IdentityTable(std::ssize(ids));
   for (size_t at = 0; at < ids.size(); at += kRows) {
-    const size_t count = std::min<size_t>(ids.size() - at, kRows);
-    std::iota(positions.begin(), positions.end(), static_cast<int32_t>(at));
+    const auto part = std::span(ids).subspan(at, std::min<size_t>(ids.size() - at, kRows));
+    const SequenceRows rows(part, static_cast<int64_t>(at), table);
     TERN_ASSIGN_OR_RETURN(const FloatView logits,
-                          session.decoder().Forward(
-                              {std::span(ids).subspan(at, count), std::span(positions).first(count),
-                               std::span(slots).first(count), std::span(rows).first(count)},
-                              session.cache()));
+                          session.decoder().Forward(rows.WantingAll(), session.cache()));
     TERN_TRY(output.Write(logits));
     if (Interrupted()) return Fail(Code::kCancelled, "stopped; the output is not complete");
   }

@@ -51,7 +51,8 @@ Result<int> Continue(const Options& options, const std::string& prompt,
   MeteredExecutor executor(session->decoder(), [&live](int64_t rows) {
     if (live) live->Forwarded(rows);
   });
-  Generator generator(executor, session->cache(), tokenizer, session->model().config.vocab);
+  Generator generator(executor, session->cache(), tokenizer, session->model().config.vocab,
+                      session->context());
   const auto result = generator.Generate(ids, generation, Write, &Interrupted());
   live.reset();
   if (!result) return Within("prompt", result.error());

@@ -92,9 +92,9 @@ MemoryReport EstimateMemory(const ModelConfig& config, const std::vector<TypeRep
     memory.weights += type.ternary ? type.values / 4 : type.bytes;
   memory.kv_cache =
       KvShape{.layers = config.layers,
-              .slots = 1,
-              .capacity = memory.context,
-              .kv_cols = config.heads.kv_cols(),
+              .blocks = BlocksFor(memory.context),
+              .kv_heads = config.heads.kv_heads,
+              .head_dim = config.heads.head_dim,
               .type = config.trained_with == ActivationType::kFloat ? KvType::kF32 : KvType::kF16}
           .bytes();
   return memory;

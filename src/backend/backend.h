@@ -104,25 +104,16 @@ inline constexpr int64_t InputStride(int64_t cols) {
   return (cols + kInputPadding - 1) / kInputPadding * kInputPadding | kInputPadding;
 }
 
-/// Where each row of a step stands: row r is the token at positions[r] of the sequence in cache
-/// slot slots[r].
+/// Where each row of a step stands: row r is the token at positions[r] of sequence sequences[r],
+/// whose position p lies in block tables[sequences[r]][p / kBlockPositions].
 struct StepInfo {
-  std::span<const int32_t> positions;  // (rows)
-  std::span<const int32_t> slots;      // (rows)
-};
+  std::span<const int32_t> positions;                // (rows)
+  std::span<const int32_t> sequences;                // (rows), each an index into tables
+  std::span<const std::span<const BlockId>> tables;  // (sequences)
 
-/// Keys and values of one layer. kF32: (slots, capacity, kv_heads * head_dim) each; else (slots,
-/// kv_heads) pieces of capacity * head_dim elements as kv_layout.h has them.
-struct KvLayer {
-  KvType type = KvType::kF32;
-  void* k = nullptr;
-  void* v = nullptr;
-  int64_t capacity = 0;  // positions a slot can hold; 16 bits: a multiple of kKvPositions
-
-  float* k32() const { return static_cast<float*>(k); }
-  float* v32() const { return static_cast<float*>(v); }
-  uint16_t* k16() const { return static_cast<uint16_t*>(k); }
-  uint16_t* v16() const { return static_cast<uint16_t*>(v); }
+  std::span<const BlockId> Table(int64_t row) const {
+    return tables[static_cast<size_t>(sequences[static_cast<size_t>(row)])];
+  }
 };
 
 struct HeadShape {
@@ -133,6 +124,28 @@ struct HeadShape {
   int64_t q_cols() const { return heads * head_dim; }
   int64_t kv_cols() const { return kv_heads * head_dim; }
   int64_t qkv_cols() const { return q_cols() + 2 * kv_cols(); }
+};
+
+/// Keys and values of one layer: (blocks, kv_heads) pieces each, as kv_layout.h has them.
+struct KvLayer {
+  KvType type = KvType::kF32;
+  void* k = nullptr;
+  void* v = nullptr;
+
+  /// The keys of a kv head in a block.
+  template <class T>
+  T* Keys(const HeadShape& shape, BlockId block, int64_t kv_head) const {
+    return reinterpret_cast<T*>(static_cast<std::byte*>(k) + Offset(shape, block, kv_head));
+  }
+  template <class T>
+  T* Values(const HeadShape& shape, BlockId block, int64_t kv_head) const {
+    return reinterpret_cast<T*>(static_cast<std::byte*>(v) + Offset(shape, block, kv_head));
+  }
+
+ private:
+  size_t Offset(const HeadShape& shape, BlockId block, int64_t kv_head) const {
+    return static_cast<size_t>(block * shape.kv_heads + kv_head) * PieceBytes(type, shape.head_dim);
+  }
 };
 
 /// What happens to q and k between projection and attention.
@@ -176,6 +189,8 @@ class Backend {
   virtual Result<Buffer> Allocate(size_t bytes) = 0;
   /// A copy of host floats in the backend's memory.
   virtual Result<Buffer> Upload(std::span<const float> values) = 0;
+  /// Within this backend's memory; the ranges don't overlap.
+  virtual void Copy(const void* from, size_t bytes, void* to) noexcept = 0;
   virtual Result<std::unique_ptr<PackedTernary>> Pack(TernaryMatrix matrix) = 0;
   /// Errors: kUnsupported for a kInt8 table that is too wide, kResourceExhausted.
   virtual Result<std::unique_ptr<TokenTable>> PackTable(TableSource table, TableForm form) = 0;
@@ -200,7 +215,7 @@ class Backend {
   /// row's position.
   virtual void RopeStoreKv(FloatView qkv, const HeadShape& shape, const RopeOptions& rope,
                            const StepInfo& step, const KvLayer& kv) noexcept = 0;
-  /// Causal attention of each row over positions 0..own of its slot. q, out: (rows, q_cols).
+  /// Causal attention of each row over positions 0..own of its sequence. q, out: (rows, q_cols).
   virtual void Attention(FloatView q, const HeadShape& shape, const StepInfo& step,
                          const KvLayer& kv, FloatView out) noexcept = 0;
   /// out = gate_function(gate) * up, with gate and up the halves of x w^T; `scratch` (rows, w.rows)

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 
-#include "tokenizer/detokenizer.h"
-#include "tokenizer/stop_matcher.h"
+#include "engine/answer.h"
 
 namespace tern {
 namespace {
@@ -16,81 +14,18 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-double Rate(int64_t tokens, double seconds) {
-  return tokens > 0 && seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
-}
-
 bool IsSet(const std::atomic<bool>* flag) {
   return flag != nullptr && flag->load(std::memory_order_relaxed);
 }
 
-// Text on its way to the caller: tokens to characters, characters past the stop strings.
-class TextOutput {
- public:
-  TextOutput(const Tokenizer& tokenizer, TokenId previous, const GenerationOptions& options,
-             const TextCallback& on_text)
-      : detokenizer_(tokenizer, previous, options.special),
-        stops_(options.stop),
-        on_text_(on_text) {}
-
-  /// False when generation has to end: stop string found, or the caller has had enough.
-  bool Feed(TokenId id) { return Emit(stops_.Feed(detokenizer_.Feed(id))); }
-
-  void Finish() {
-    if (stopped() || cancelled_) return;
-    if (Emit(stops_.Feed(detokenizer_.Finish()))) Emit(stops_.Finish());
-  }
-
-  bool stopped() const { return stops_.match().has_value(); }
-  bool cancelled() const { return cancelled_; }
-  std::string TakeText() { return std::move(text_); }
-
- private:
-  bool Emit(const std::string& text) {
-    text_ += text;
-    if (!text.empty() && on_text_ && !on_text_(text)) cancelled_ = true;
-    return !stopped() && !cancelled_;
-  }
-
-  Detokenizer detokenizer_;
-  StopMatcher stops_;
-  const TextCallback& on_text_;
-  std::string text_;
-  bool cancelled_ = false;
-};
-
 }  // namespace
-
-std::string_view FinishReasonName(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::kEndOfText:
-      return "end of text";
-    case FinishReason::kStopString:
-      return "stop string";
-    case FinishReason::kLength:
-      return "length";
-    case FinishReason::kContext:
-      return "context full";
-    case FinishReason::kCancelled:
-      return "cancelled";
-  }
-  return "unknown";
-}
-
-double GenerationStats::PrefillRate() const {
-  return Rate(prompt_tokens - cached_tokens, prefill_seconds);
-}
-
-// The first token comes with the prompt's pass.
-double GenerationStats::DecodeRate() const { return Rate(generated_tokens - 1, decode_seconds); }
 
 Status Generator::CheckPrompt(std::span<const TokenId> prompt) const {
   if (prompt.empty()) return Fail(Code::kInvalidArgument, "the prompt is empty");
-  const int64_t capacity = cache_.shape().capacity;
-  if (static_cast<int64_t>(prompt.size()) >= capacity)
+  if (std::ssize(prompt) >= context_)
     return Fail(Code::kInvalidArgument,
                 "the prompt has {} tokens, expected fewer than the context of {}", prompt.size(),
-                capacity);
+                context_);
   for (const TokenId id : prompt)
     if (id < 0 || id >= vocab_)
       return Fail(Code::kInvalidArgument,
@@ -105,13 +40,10 @@ Result<std::span<const float>> Generator::Extend(std::span<const TokenId> ids,
   for (size_t done = 0; done < ids.size(); done += chunk) {
     if (IsSet(cancel)) return Fail(Code::kCancelled, "cancelled");
     const auto part = ids.subspan(done, std::min(chunk, ids.size() - done));
-    std::vector<int32_t> positions(part.size());
-    std::iota(positions.begin(), positions.end(), static_cast<int32_t>(sequence_.size()));
-    const std::vector<int32_t> slots(part.size(), 0);
-    const auto last = static_cast<int32_t>(part.size() - 1);
+    const SequenceRows rows(part, std::ssize(sequence_), table_);
     const bool is_last = done + part.size() == ids.size();
     TERN_ASSIGN_OR_RETURN(
-        logits, executor_.Forward({part, positions, slots, {&last, is_last ? 1u : 0u}}, cache_));
+        logits, executor_.Forward(is_last ? rows.WantingLast() : rows.Wanting({}), cache_));
     sequence_.insert(sequence_.end(), part.begin(), part.end());
   }
   // Rows of the embedding beyond the vocabulary are padding and never sampled.
@@ -125,7 +57,8 @@ Result<GenerationResult> Generator::Generate(std::span<const TokenId> prompt,
                                              const TextCallback& on_text,
                                              const std::atomic<bool>* cancel) {
   TERN_TRY(CheckPrompt(prompt));
-  TERN_TRY(CheckSampling(options.sampling));
+  TERN_TRY(CheckGeneration(options, vocab_));
+  if (options.grammar) return Fail(Code::kUnsupported, "grammars are the engine's");
 
   GenerationResult result;
   // The last token of the prompt is run again even when it is cached: its logits are needed.
@@ -141,41 +74,29 @@ Result<GenerationResult> Generator::Generate(std::span<const TokenId> prompt,
   auto logits = Extend(prompt.subspan(cached), cancel);
   result.stats.prefill_seconds = SecondsSince(start);
 
-  Sampler sampler(options.sampling);
-  TextOutput output(tokenizer_, prompt.back(), options, on_text);
-  std::vector<TokenId> history(prompt.begin(), prompt.end());
+  Answer answer(tokenizer_, prompt, options);
   const auto decode_start = Clock::now();
-  for (;;) {
+  std::optional<FinishReason> finish;
+  while (!finish) {
+    Event event;
     if (!logits) {
       if (logits.error().code != Code::kCancelled) return tl::unexpected(logits.error());
-      result.finish = FinishReason::kCancelled;
-      break;
+      answer.End(FinishReason::kCancelled, event);
+    } else {
+      TERN_ASSIGN_OR_RETURN(const TokenId id, answer.Step(*logits, event));
+      if (!event.finish && std::ssize(sequence_) >= context_)
+        answer.End(FinishReason::kContext, event);
+      else if (!event.finish)
+        logits = Extend({&id, 1}, cancel);
     }
-    TERN_ASSIGN_OR_RETURN(const TokenId id, sampler.Sample(*logits, history));
-    ++result.stats.generated_tokens;
-    if (tokenizer_.IsEndOfGeneration(id) && !options.ignore_eos) {
-      result.finish = FinishReason::kEndOfText;
-      break;
-    }
-    result.ids.push_back(id);
-    history.push_back(id);
-    if (!output.Feed(id)) {
-      result.finish = output.stopped() ? FinishReason::kStopString : FinishReason::kCancelled;
-      break;
-    }
-    if (std::ssize(result.ids) >= options.max_tokens) {
-      result.finish = FinishReason::kLength;
-      break;
-    }
-    if (std::ssize(sequence_) >= cache_.shape().capacity) {
-      result.finish = FinishReason::kContext;
-      break;
-    }
-    logits = Extend({&id, 1}, cancel);
+    result.text += event.text;
+    result.ids.insert(result.ids.end(), event.ids.begin(), event.ids.end());
+    finish = event.finish;
+    if (!event.text.empty() && on_text && !on_text(event.text)) finish = FinishReason::kCancelled;
   }
+  result.finish = *finish;
+  result.stats.generated_tokens = answer.generated();
   result.stats.decode_seconds = SecondsSince(decode_start);
-  output.Finish();
-  result.text = output.TakeText();
   return result;
 }
 

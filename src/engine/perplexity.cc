@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 namespace tern {
 namespace {
@@ -60,13 +59,10 @@ Status ForEachStep(int64_t total, int64_t window, int64_t max_rows, Visit visit)
 }
 
 Result<FloatView> Run(const Runner& runner, std::span<const TokenId> ids, const Step& step) {
-  const auto count = static_cast<size_t>(step.count);
-  std::vector<int32_t> positions(count), rows(count);
-  const std::vector<int32_t> slots(count, 0);
-  std::iota(positions.begin(), positions.end(), static_cast<int32_t>(step.position));
-  std::iota(rows.begin(), rows.end(), 0);
-  return runner.executor.Forward(
-      {ids.subspan(static_cast<size_t>(step.at), count), positions, slots, rows}, runner.cache);
+  const auto tokens = ids.subspan(static_cast<size_t>(step.at), static_cast<size_t>(step.count));
+  const std::vector<BlockId> table = IdentityTable(step.position + step.count);
+  return runner.executor.Forward(SequenceRows(tokens, step.position, table).WantingAll(),
+                                 runner.cache);
 }
 
 Error Stopped(int64_t done, int64_t total) {
@@ -137,8 +133,8 @@ Result<PerplexityResult> MeasurePerplexity(Executor& executor, KvCache& cache,
       return tl::unexpected(Stopped(result.tokens, total));
     return {};
   };
-  TERN_TRY(ForEachStep(total, std::min(options.window, cache.shape().capacity), executor.max_rows(),
-                       visit));
+  TERN_TRY(ForEachStep(total, std::min(options.window, cache.shape().positions()),
+                       executor.max_rows(), visit));
   return result;
 }
 
@@ -180,7 +176,7 @@ Result<DivergenceResult> MeasureDivergence(const Runner& base, const Runner& mod
     return {};
   };
   const int64_t window =
-      std::min({options.window, base.cache.shape().capacity, model.cache.shape().capacity});
+      std::min({options.window, base.cache.shape().positions(), model.cache.shape().positions()});
   TERN_TRY(ForEachStep(total, window, std::min(base.executor.max_rows(), model.executor.max_rows()),
                        visit));
   return result;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <optional>
 
 namespace tern {
 namespace {
@@ -13,6 +14,18 @@ constexpr float kNever = -std::numeric_limits<float>::infinity();
 Status CheckRange(std::string_view name, double value, double low, double high) {
   if (value >= low && value <= high) return {};
   return Fail(Code::kInvalidArgument, "{}: found {}, expected {} to {}", name, value, low, high);
+}
+
+// The first of the largest; nothing when no token has a chance.
+std::optional<TokenId> Best(std::span<const float> logits) {
+  std::optional<TokenId> best;
+  float largest = kNever;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    if (!(logits[i] > largest)) continue;
+    largest = logits[i];
+    best = static_cast<TokenId>(i);
+  }
+  return best;
 }
 
 }  // namespace
@@ -40,32 +53,69 @@ void Sampler::Penalize(std::span<float> logits, std::span<const TokenId> history
   }
 }
 
-Result<TokenId> Sampler::Sample(std::span<const float> logits, std::span<const TokenId> history) {
-  penalized_.assign(logits.begin(), logits.end());
-  for (float& logit : penalized_)
-    if (std::isnan(logit)) logit = kNever;
-  if (params_.repeat_penalty != 1 || params_.presence_penalty != 0 ||
-      params_.frequency_penalty != 0)
-    Penalize(penalized_, history);
+bool Sampler::Penalizes() const {
+  return params_.repeat_penalty != 1 || params_.presence_penalty != 0 ||
+         params_.frequency_penalty != 0;
+}
 
-  const auto largest = std::max_element(penalized_.begin(), penalized_.end());
-  if (largest == penalized_.end() || *largest == kNever)
-    return Fail(Code::kInternal, "no token has a finite logit");
-  const auto greedy = static_cast<TokenId>(largest - penalized_.begin());
-  if (params_.temperature == 0 || std::isinf(*largest)) return greedy;
+bool Sampler::Better(const Candidate& a, const Candidate& b) {
+  return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
+}
 
+std::span<float> Sampler::Edit(std::span<const float> logits) {
+  if (logits.data() != edited_.data()) edited_.assign(logits.begin(), logits.end());
+  return edited_;
+}
+
+// The best `count` candidates, best first. A heap whose root is the worst of them: most logits are
+// not looked at twice.
+void Sampler::SelectBest(std::span<const float> logits, size_t count) {
   candidates_.clear();
-  for (size_t i = 0; i < penalized_.size(); ++i)
-    if (penalized_[i] != kNever) candidates_.push_back({static_cast<TokenId>(i), penalized_[i], 0});
-  const auto better = [](const Candidate& a, const Candidate& b) {
-    return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
-  };
-  size_t keep = candidates_.size();
-  if (params_.top_k > 0) keep = std::min(keep, static_cast<size_t>(params_.top_k));
-  std::partial_sort(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(keep),
-                    candidates_.end(), better);
-  candidates_.resize(keep);
+  float worst = kNever;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    if (!(logits[i] > worst)) continue;  // of equals the first stays; never NaN
+    if (candidates_.size() == count) {
+      std::pop_heap(candidates_.begin(), candidates_.end(), Better);
+      candidates_.pop_back();
+    }
+    candidates_.push_back({static_cast<TokenId>(i), logits[i], 0});
+    std::push_heap(candidates_.begin(), candidates_.end(), Better);
+    if (candidates_.size() == count) worst = candidates_.front().logit;
+  }
+  std::sort_heap(candidates_.begin(), candidates_.end(), Better);
+}
 
+Result<TokenId> Sampler::Sample(std::span<const float> logits, std::span<const TokenId> history,
+                                const SampleLimits& limits) {
+  if (!bias_.empty() || !limits.banned.empty()) {
+    const std::span<float> edited = Edit(logits);
+    for (const auto& [id, bias] : bias_) edited[static_cast<size_t>(id)] += bias;
+    for (const TokenId id : limits.banned) edited[static_cast<size_t>(id)] = kNever;
+    logits = edited;
+  }
+  if (Penalizes()) {
+    const std::span<float> edited = Edit(logits);
+    Penalize(edited, history);
+    logits = edited;
+  }
+  bool masked = limits.filter == nullptr;
+  const auto mask = [&] {
+    const std::span<float> edited = Edit(logits);
+    limits.filter->Mask(edited);
+    logits = edited;
+    masked = true;
+  };
+  if (params_.temperature != 0 && !masked) mask();
+  auto greedy = Best(logits);
+  if (greedy && !masked && !limits.filter->Allows(*greedy)) {
+    mask();
+    greedy = Best(logits);
+  }
+  if (!greedy) return Fail(Code::kInternal, "no token has a finite logit");
+  if (params_.temperature == 0 || std::isinf(logits[static_cast<size_t>(*greedy)])) return *greedy;
+
+  const auto all = logits.size();
+  SelectBest(logits, params_.top_k > 0 ? std::min(all, static_cast<size_t>(params_.top_k)) : all);
   const double top = candidates_.front().logit;
   double total = 0;
   for (Candidate& c : candidates_) total += c.p = std::exp(c.logit - top);

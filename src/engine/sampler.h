@@ -29,15 +29,38 @@ struct SamplingParams {
 /// kInvalidArgument naming the parameter, what was found and what is allowed.
 Status CheckSampling(const SamplingParams& params);
 
+/// Which tokens may come next: a grammar, for one.
+class TokenFilter {
+ public:
+  virtual ~TokenFilter() = default;
+  virtual bool Allows(TokenId id) const = 0;
+  /// Sets the logits of tokens that may not come to -infinity.
+  virtual void Mask(std::span<float> logits) const = 0;
+};
+
+/// Added to a token's logit; -infinity bans it.
+using LogitBias = std::vector<std::pair<TokenId, float>>;
+
+/// What holds for one draw beside the parameters.
+struct SampleLimits {
+  std::span<const TokenId> banned = {};
+  const TokenFilter* filter = nullptr;
+};
+
 /// Owns one request's random state: the same seed, logits and history give the same tokens on every
-/// machine. Thread rule: one request, one thread at a time.
+/// machine. Bans and biases come first, then the filter, penalties and the rest. Thread rule: one
+/// request, one thread at a time.
 class Sampler {
  public:
-  explicit Sampler(const SamplingParams& params) : params_(params), rng_(params.seed) {}
+  explicit Sampler(const SamplingParams& params, LogitBias bias = {})
+      : params_(params), bias_(std::move(bias)), rng_(params.seed) {}
 
-  /// Picks an id in [0, logits.size()); equal logits are ordered by id. `history` holds the tokens
-  /// so far, prompt included. Errors: kInternal when every logit is NaN.
-  Result<TokenId> Sample(std::span<const float> logits, std::span<const TokenId> history);
+  /// Picks an id in [0, logits.size()); equal logits are ordered by id, NaN is never picked.
+  /// `history` holds the tokens so far, prompt included. A greedy draw asks the filter about its
+  /// best token first, and for the whole mask only when that one may not come. Errors: kInternal
+  /// when no token is left.
+  Result<TokenId> Sample(std::span<const float> logits, std::span<const TokenId> history,
+                         const SampleLimits& limits = {});
 
  private:
   struct Candidate {
@@ -46,11 +69,16 @@ class Sampler {
     double p;  // relative probability, once computed
   };
 
+  static bool Better(const Candidate& a, const Candidate& b);
+  bool Penalizes() const;
   void Penalize(std::span<float> logits, std::span<const TokenId> history) const;
+  std::span<float> Edit(std::span<const float> logits);
+  void SelectBest(std::span<const float> logits, size_t count);
 
   SamplingParams params_;
+  LogitBias bias_;
   Rng rng_;
-  std::vector<float> penalized_;
+  std::vector<float> edited_;  // a copy of the logits, where they have to change
   std::vector<Candidate> candidates_;
 };
 

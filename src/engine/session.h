@@ -33,8 +33,14 @@ struct SessionOptions {
   TableForm head = TableForm::kNative;
   int64_t context = 0;  // positions of the cache; 0: the model's context, at most default_context
   int64_t default_context = kDefaultContext;
-  int64_t max_rows = 512;  // of one forward pass
-  int64_t logit_rows = 1;  // of them that can have logits; perplexity wants all
+  int64_t max_rows = 512;      // of one forward pass
+  int64_t logit_rows = 1;      // of them that can have logits; perplexity wants all
+  int64_t sequences = 1;       // that the cache should hold at once (engine)
+  int64_t kv_positions = 0;    // of the cache; 0: those of all sequences, or what memory allows
+  uint64_t memory_budget = 0;  // bytes of weights, buffers and cache; 0: no bound
+  /// Of the machine: where nothing else bounds it, the cache of several sequences takes half at
+  /// most. 0: not known.
+  uint64_t free_memory = 0;
   CacheOptions cache = {};
   /// The backend should have been made for the same level.
   OptimizationLevel level = OptimizationLevel::kAggressive;
@@ -53,7 +59,10 @@ class Session {
   const Model& model() const { return model_; }
   Backend& backend() { return *backend_; }
   Decoder& decoder() { return *decoder_; }
+  /// For the generator, of one sequence: blocks 0, 1, .. in order (IdentityTable).
   KvCache& cache() { return *cache_; }
+  /// Positions that a sequence can have.
+  int64_t context() const { return plan_.positions; }
   /// nullptr when the model has none.
   const Tokenizer* tokenizer() const { return tokenizer_.get(); }
   ActivationType activations() const { return activations_; }
@@ -61,7 +70,7 @@ class Session {
 
   /// Needs a tokenizer.
   Generator NewGenerator() {
-    return Generator(*decoder_, *cache_, *tokenizer_, model_.config.vocab);
+    return Generator(*decoder_, *cache_, *tokenizer_, model_.config.vocab, context());
   }
 
  private:

@@ -1,4 +1,4 @@
-// Keys and values of past positions.
+// Keys and values of past positions, in blocks that sequences' tables name.
 #pragma once
 
 #include <cstdint>
@@ -11,38 +11,38 @@ namespace tern {
 
 struct KvShape {
   int64_t layers = 0;
-  int64_t slots = 0;     // sequences held at once
-  int64_t capacity = 0;  // positions a sequence can have
-  int64_t kv_cols = 0;   // kv_heads * head_dim
+  int64_t blocks = 0;  // of kBlockPositions positions
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;
   KvType type = KvType::kF32;
 
-  /// Positions that a slot has memory for.
-  int64_t stored() const {
-    return type == KvType::kF32 ? capacity
-                                : (capacity + kKvPositions - 1) / kKvPositions * kKvPositions;
-  }
-  /// Of the keys, or of the values, of one layer.
-  size_t side_bytes() const {
-    return static_cast<size_t>(slots * stored() * kv_cols) *
-           (type == KvType::kF32 ? sizeof(float) : sizeof(uint16_t));
-  }
-  size_t bytes() const { return 2 * static_cast<size_t>(layers) * side_bytes(); }
+  int64_t positions() const { return blocks * kBlockPositions; }
+  /// Of the keys, or of the values, of a block in one layer.
+  size_t block_bytes() const { return static_cast<size_t>(kv_heads) * PieceBytes(type, head_dim); }
+  size_t bytes() const { return 2 * static_cast<size_t>(layers * blocks) * block_bytes(); }
 };
 
-/// Storage for every layer, one contiguous run of positions a slot. Which position is valid
-/// is the caller's business: a sequence starts over by writing at position 0 again. Thread rule:
-/// used by the executor's thread alone.
+/// Storage for every layer. Which block belongs to which sequence, and which of its positions are
+/// valid, is the business of who makes the tables. Thread rule: used by the executor's thread
+/// alone.
 class KvCache {
  public:
-  /// Errors: kResourceExhausted, with the bytes wanted.
+  /// The backend must outlive the cache. Errors: kResourceExhausted, with the bytes wanted.
   static Result<KvCache> Create(Backend& backend, const KvShape& shape);
 
   const KvShape& shape() const { return shape_; }
   KvLayer Layer(int64_t layer) const;
+  /// All layers of a block, to a sequence that goes on in a way of its own. Errors:
+  /// kInvalidArgument for a block that isn't there.
+  Status CopyBlock(BlockId from, BlockId to);
 
  private:
+  Backend* backend_ = nullptr;
   KvShape shape_;
   std::vector<Buffer> k_, v_;
 };
+
+/// The table of a sequence that owns block `first` and those after it, as many as positions take.
+std::vector<BlockId> IdentityTable(int64_t positions, BlockId first = 0);
 
 }  // namespace tern

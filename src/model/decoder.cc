@@ -20,6 +20,14 @@ int64_t FinestGroup(const Model& model) {
   return finest;
 }
 
+Status CheckTables(std::span<const std::span<const BlockId>> tables, int64_t blocks) {
+  for (const auto& table : tables)
+    for (const BlockId block : table)
+      if (block < 0 || block >= blocks)
+        return Fail(Code::kInvalidArgument, "block {} of a KV cache of {}", block, blocks);
+  return {};
+}
+
 }  // namespace
 
 Decoder::Decoder(const Model& model, Backend& backend, const DecoderOptions& options)
@@ -57,6 +65,7 @@ Status Decoder::AllocateBuffers() {
   };
   for (const auto& w : wanted) {
     TERN_ASSIGN_OR_RETURN(*w.buffer, be_.Allocate(w.bytes));
+    buffer_bytes_ += w.bytes;
   }
   all_rows_.resize(norms_apart ? static_cast<size_t>(rows) : 0);
   std::iota(all_rows_.begin(), all_rows_.end(), 0);
@@ -64,8 +73,8 @@ Status Decoder::AllocateBuffers() {
   return {};
 }
 
-Result<KvCache> Decoder::CreateCache(int64_t slots, int64_t capacity) {
-  return KvCache::Create(be_, {cfg_.layers, slots, capacity, cfg_.heads.kv_cols(), options_.kv});
+KvShape Decoder::CacheShape(int64_t blocks) const {
+  return {cfg_.layers, blocks, cfg_.heads.kv_heads, cfg_.heads.head_dim, options_.kv};
 }
 
 FloatView Decoder::Rows(const Buffer& buffer, int64_t rows, int64_t cols) const {
@@ -108,20 +117,23 @@ Status Decoder::CheckBatch(const Batch& batch, const KvCache& cache) const {
   if (rows == 0 || static_cast<int64_t>(rows) > options_.max_rows)
     return Fail(Code::kInvalidArgument, "batch of {} rows, expected 1 to {}", rows,
                 options_.max_rows);
-  if (batch.positions.size() != rows || batch.slots.size() != rows)
-    return Fail(Code::kInvalidArgument, "batch of {} tokens with {} positions and {} slots", rows,
-                batch.positions.size(), batch.slots.size());
-  const int64_t positions = std::min(cache.shape().capacity, options_.max_positions);
+  if (batch.positions.size() != rows || batch.sequences.size() != rows)
+    return Fail(Code::kInvalidArgument, "batch of {} tokens with {} positions and {} sequences",
+                rows, batch.positions.size(), batch.sequences.size());
+  TERN_TRY(CheckTables(batch.tables, cache.shape().blocks));
   for (size_t r = 0; r < rows; ++r) {
     if (batch.tokens[r] < 0 || batch.tokens[r] >= cfg_.vocab)
       return Fail(Code::kInvalidArgument, "token id {} is not in the vocabulary of {}",
                   batch.tokens[r], cfg_.vocab);
+    const auto sequence = static_cast<size_t>(batch.sequences[r]);
+    if (batch.sequences[r] < 0 || sequence >= batch.tables.size())
+      return Fail(Code::kInvalidArgument, "sequence {} of {}", batch.sequences[r],
+                  batch.tables.size());
+    const int64_t positions =
+        std::min(std::ssize(batch.tables[sequence]) * kBlockPositions, options_.max_positions);
     if (batch.positions[r] < 0 || batch.positions[r] >= positions)
       return Fail(Code::kInvalidArgument, "position {} is beyond the context of {}",
                   batch.positions[r], positions);
-    if (batch.slots[r] < 0 || batch.slots[r] >= cache.shape().slots)
-      return Fail(Code::kInvalidArgument, "cache slot {} of {}", batch.slots[r],
-                  cache.shape().slots);
   }
   if (static_cast<int64_t>(batch.logit_rows.size()) >
       std::min(options_.max_logit_rows, options_.max_rows))
@@ -136,16 +148,20 @@ Status Decoder::CheckBatch(const Batch& batch, const KvCache& cache) const {
 Result<FloatView> Decoder::Forward(const Batch& batch, KvCache& cache) {
   TERN_TRY(CheckBatch(batch, cache));
   const auto rows = static_cast<int64_t>(batch.tokens.size());
-  const StepInfo step{batch.positions, batch.slots};
+  const StepInfo step{batch.positions, batch.sequences, batch.tables};
   be_.Embed(batch.tokens, *model_.embedding, Rows(x_, rows, cfg_.dim));
   for (int64_t i = 0; i < cfg_.layers; ++i)
     Layer(model_.layers[static_cast<size_t>(i)], step, cache.Layer(i), rows);
 
   const auto wanted = static_cast<int64_t>(batch.logit_rows.size());
   const FloatView last = Rows(final_, wanted, cfg_.dim);
-  const FloatView logits = Rows(logits_, wanted, cfg_.vocab);
   be_.NormRows(Rows(x_, rows, cfg_.dim), batch.logit_rows, model_.output_norm.as<float>(), cfg_.eps,
                last);
+  if (batch.output == BatchOutput::kHidden) {
+    TERN_TRY(be_.Synchronize());
+    return last;
+  }
+  const FloatView logits = Rows(logits_, wanted, cfg_.vocab);
   be_.Logits(last, model_.Head(), logits);
   TERN_TRY(be_.Synchronize());
   return logits;

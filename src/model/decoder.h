@@ -28,8 +28,11 @@ class Decoder final : public Executor {
   int64_t max_rows() const override { return options_.max_rows; }
   Result<FloatView> Forward(const Batch& batch, KvCache& cache) override;
 
-  /// A cache with the right shape for this model.
-  Result<KvCache> CreateCache(int64_t slots, int64_t capacity);
+  /// The shape of a cache of so many blocks for this model.
+  KvShape CacheShape(int64_t blocks) const;
+  Result<KvCache> CreateCache(int64_t blocks) { return KvCache::Create(be_, CacheShape(blocks)); }
+  /// Memory of the activations.
+  size_t buffer_bytes() const { return buffer_bytes_; }
 
  private:
   Decoder(const Model& model, Backend& backend, const DecoderOptions& options);
@@ -46,6 +49,7 @@ class Decoder final : public Executor {
   const ModelConfig& cfg_;
   Backend& be_;
   DecoderOptions options_;
+  size_t buffer_bytes_ = 0;
   // Buffers of max_rows rows, named as the papers name what they hold:
   Buffer x_;                       // (rows, dim) residual stream
   Buffer qkv_;                     // (rows, (heads + 2 kv_heads) * head_dim)

@@ -23,9 +23,9 @@ std::string LineValue(const char* path, std::string_view key) {
   return "";
 }
 
-// "1234 kB" of /proc/self/status.
-uint64_t StatusBytes(std::string_view key) {
-  const std::string text = LineValue("/proc/self/status", key);
+// "1234 kB" of a file in /proc.
+uint64_t KibLine(const char* path, std::string_view key) {
+  const std::string text = LineValue(path, key);
   uint64_t kib = 0;
   std::from_chars(text.data(), text.data() + text.size(), kib);
   return kib * 1024;
@@ -45,7 +45,10 @@ std::string CpuName() {
 }
 
 ProcessMemory ReadProcessMemory() {
-  return {StatusBytes("VmRSS"), StatusBytes("RssAnon"), StatusBytes("VmHWM")};
+  constexpr const char* kStatus = "/proc/self/status";
+  return {KibLine(kStatus, "VmRSS"), KibLine(kStatus, "RssAnon"), KibLine(kStatus, "VmHWM")};
 }
+
+uint64_t AvailableMemory() { return KibLine("/proc/meminfo", "MemAvailable"); }
 
 }  // namespace tern

@@ -23,4 +23,7 @@ struct ProcessMemory {
 };
 ProcessMemory ReadProcessMemory();
 
+/// Bytes that programs can still get without swapping; 0 when the system doesn't say.
+uint64_t AvailableMemory();
+
 }  // namespace tern

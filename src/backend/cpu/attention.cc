@@ -10,7 +10,8 @@ namespace tern::cpu {
 namespace {
 
 constexpr int64_t kMostQueries = 16;
-static_assert(kMaxBlock == kAttentionBlock);
+static_assert(kMaxBlock == kAttentionBlock && kPiecePositions == kBlockPositions);
+constexpr int64_t kMostPieces = kAttentionBlock / kBlockPositions;
 
 size_t Index(int64_t i) { return static_cast<size_t>(i); }
 
@@ -28,6 +29,23 @@ struct Attention::Call {
   float scale;
 };
 
+// Where a block's keys and values lie.
+template <class T>
+struct Attention::Pieces {
+  Pieces(const Call& call, const Group& group, int64_t block) {
+    const int64_t first = block * kMostPieces;
+    const int64_t count = std::min(kMostPieces, BlocksFor(group.positions) - first);
+    const auto blocks = call.step.Table(group.row).subspan(Index(first), Index(count));
+    for (size_t i = 0; i < blocks.size(); ++i) {
+      k[i] = call.kv.Keys<T>(call.shape, blocks[i], group.kv_head);
+      v[i] = call.kv.Values<T>(call.shape, blocks[i], group.kv_head);
+    }
+  }
+
+  const T* k[kMostPieces];
+  const T* v[kMostPieces];
+};
+
 void Attention::MakeGroups(const Call& call) {
   const HeadShape& shape = call.shape;
   const int64_t share = shape.heads / shape.kv_heads;
@@ -41,12 +59,12 @@ void Attention::MakeGroups(const Call& call) {
     count = 1;
     int32_t furthest = call.step.positions[Index(row)];
     while (count < most_rows && row + count < rows &&
-           call.step.slots[Index(row + count)] == call.step.slots[Index(row)])
+           call.step.sequences[Index(row + count)] == call.step.sequences[Index(row)])
       furthest = std::max(furthest, call.step.positions[Index(row + count++)]);
     for (int64_t kv_head = 0; kv_head < shape.kv_heads; ++kv_head)
       for (int64_t piece = 0; piece < pieces; ++piece) {
         const int64_t first = share * piece / pieces, last = share * (piece + 1) / pieces;
-        groups_.push_back({row, count, kv_head * share + first, last - first, kv_head,
+        groups_.push_back({row, count, kv_head * share + first, last - first, kv_head, furthest + 1,
                            furthest / kAttentionBlock + 1});
       }
   }
@@ -56,16 +74,13 @@ void Attention::AttendBlock(const Call& call, const Group& group, int64_t block,
                             float* part) const {
   const int64_t dim = call.shape.head_dim, queries = group.rows * group.heads;
   const int64_t begin = block * kAttentionBlock;
-  const int64_t slot = call.step.slots[Index(group.row)];
   float* const largest = part;
   float* const sum = part + queries;
   float* const out = part + 2 * queries;
   if (call.kv.type == KvType::kF32) {
-    const int64_t base = slot * call.kv.capacity * call.shape.kv_cols() + group.kv_head * dim;
-    const int64_t end =
-        std::min(begin + kAttentionBlock, int64_t{call.step.positions[Index(group.row)]} + 1);
-    ops_.attend({call.q.Row(group.row) + group.head * dim, group.heads, dim, call.kv.k32() + base,
-                 call.kv.v32() + base, call.shape.kv_cols(), begin, end, call.scale, largest, sum,
+    const Pieces<float> pieces(call, group, block);
+    ops_.attend({call.q.Row(group.row) + group.head * dim, group.heads, dim, pieces.k, pieces.v,
+                 std::min(kAttentionBlock, group.positions - begin), call.scale, largest, sum,
                  out});
     return;
   }
@@ -80,9 +95,9 @@ void Attention::AttendBlock(const Call& call, const Group& group, int64_t block,
     std::fill_n(counts + r * group.heads, group.heads,
                 static_cast<int32_t>(std::clamp<int64_t>(seen, 0, kAttentionBlock)));
   }
-  const int64_t base = (slot * call.shape.kv_heads + group.kv_head) * call.kv.capacity * dim;
-  ops_.attend16({bf16, q.data(), queries, dim, call.kv.k16() + base, call.kv.v16() + base, begin,
-                 counts, call.scale, largest, sum, out});
+  const Pieces<uint16_t> pieces(call, group, block);
+  ops_.attend16(
+      {bf16, q.data(), queries, dim, pieces.k, pieces.v, counts, call.scale, largest, sum, out});
 }
 
 void Attention::Join(const Call& call, const Group& group, const float* parts) const {
@@ -137,13 +152,17 @@ void Attention::Run(FloatView q, const HeadShape& shape, const StepInfo& step, c
   });
 }
 
-void Attention::Store(const float* kv_row, const HeadShape& shape, int64_t slot, int64_t position,
-                      const KvLayer& kv) const {
+void Attention::Store(const float* kv_row, const HeadShape& shape, std::span<const BlockId> table,
+                      int64_t position, const KvLayer& kv) const {
   const int64_t cols = shape.kv_cols(), dim = shape.head_dim;
+  const BlockId block = table[Index(position / kBlockPositions)];
+  position %= kBlockPositions;
   if (kv.type == KvType::kF32) {
-    const int64_t at = (slot * kv.capacity + position) * cols;
-    std::copy(kv_row, kv_row + cols, kv.k32() + at);
-    std::copy(kv_row + cols, kv_row + 2 * cols, kv.v32() + at);
+    for (int64_t h = 0; h < shape.kv_heads; ++h) {
+      const float* k = kv_row + h * dim;
+      std::copy(k, k + dim, kv.Keys<float>(shape, block, h) + position * dim);
+      std::copy(k + cols, k + cols + dim, kv.Values<float>(shape, block, h) + position * dim);
+    }
     return;
   }
   std::vector<uint16_t> narrow(Index(2 * cols));
@@ -152,11 +171,10 @@ void Attention::Store(const float* kv_row, const HeadShape& shape, int64_t slot,
   const int64_t k_pair = KeyIndex(kv.type, 0, 2, dim), k_odd = KeyIndex(kv.type, 0, 1, dim);
   const int64_t v_pair = ValueIndex(kv.type, 0, 2, dim), v_odd = ValueIndex(kv.type, 0, 1, dim);
   for (int64_t h = 0; h < shape.kv_heads; ++h) {
-    const int64_t piece = (slot * shape.kv_heads + h) * kv.capacity * dim;
     const uint16_t* k = narrow.data() + h * dim;
     const uint16_t* v = k + cols;
-    uint16_t* to_k = kv.k16() + piece + KeyIndex(kv.type, position, 0, dim);
-    uint16_t* to_v = kv.v16() + piece + ValueIndex(kv.type, position, 0, dim);
+    uint16_t* to_k = kv.Keys<uint16_t>(shape, block, h) + KeyIndex(kv.type, position, 0, dim);
+    uint16_t* to_v = kv.Values<uint16_t>(shape, block, h) + ValueIndex(kv.type, position, 0, dim);
     for (int64_t i = 0; i < dim / 2; ++i) {
       to_k[i * k_pair] = k[2 * i];
       to_k[i * k_pair + k_odd] = k[2 * i + 1];

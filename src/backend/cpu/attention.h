@@ -1,6 +1,7 @@
 // Attention of the CPU backend: cuts the work into tasks and calls the kernels.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "backend/backend.h"
@@ -17,19 +18,22 @@ class Attention {
   /// As Backend::Attention.
   void Run(FloatView q, const HeadShape& shape, const StepInfo& step, const KvLayer& kv,
            FloatView out);
-  /// Keys and values of one row, 2 * kv_cols floats, to their position of a slot.
-  void Store(const float* kv_row, const HeadShape& shape, int64_t slot, int64_t position,
-             const KvLayer& kv) const;
+  /// Keys and values of one row, 2 * kv_cols floats, to their position of a sequence.
+  void Store(const float* kv_row, const HeadShape& shape, std::span<const BlockId> table,
+             int64_t position, const KvLayer& kv) const;
 
  private:
   // Queries that share the keys and values they meet: heads [head, head + heads) of each of `rows`
-  // rows of one slot, at most 16 in all.
+  // rows of one sequence, at most 16 in all.
   struct Group {
     int64_t row, rows, head, heads;
     int64_t kv_head;
-    int64_t blocks;  // that the furthest row sees
+    int64_t positions;  // that the furthest row sees
+    int64_t blocks;     // of kAttentionBlock, that hold them
   };
   struct Call;
+  template <class T>
+  struct Pieces;
 
   void MakeGroups(const Call& call);
   void AttendBlock(const Call& call, const Group& group, int64_t block, float* part) const;

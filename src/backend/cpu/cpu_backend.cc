@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "backend/cpu/attention.h"
 #include "backend/cpu/kernel_list.h"
@@ -51,6 +52,10 @@ class CpuBackend final : public Backend {
     TERN_ASSIGN_OR_RETURN(Buffer buffer, Allocate(values.size_bytes()));
     std::copy(values.begin(), values.end(), buffer.as<float>());
     return buffer;
+  }
+
+  void Copy(const void* from, size_t bytes, void* to) noexcept override {
+    std::memcpy(to, from, bytes);
   }
 
   Result<std::unique_ptr<PackedTernary>> Pack(TernaryMatrix matrix) override {
@@ -120,7 +125,8 @@ class CpuBackend final : public Backend {
           if (gain) ops_.rms_norm(head, gain, rope.eps, shape.head_dim, head);
           ops_.turn_head(head, rope.style == RopeStyle::kInterleaved, rope.dims, cos_sin);
         }
-        attention_.Store(row + shape.q_cols(), shape, step.slots[r], position, kv);
+        attention_.Store(row + shape.q_cols(), shape, step.Table(static_cast<int64_t>(r)), position,
+                         kv);
       }
     });
   }

@@ -8,34 +8,35 @@
 
 namespace tern::cpu {
 
-/// The query heads that share one key and value head, over positions [begin, end), at most
-/// kAttentionBlock of them.
+/// Positions of a piece of keys or values (backend/kv_layout.h), and the most that a call of attend
+/// or attend16 goes over (base/math.h).
+inline constexpr int64_t kPiecePositions = 32;
+inline constexpr int64_t kMaxBlock = 256;
+
+/// The query heads that share one key and value head, over `count` positions, at most kMaxBlock of
+/// them.
 struct AttendArgs {
   const float* q;  // (heads, head_dim)
   int64_t heads;
   int64_t head_dim;
-  const float* k;  // row p at k + p * stride
-  const float* v;
-  int64_t stride;
-  int64_t begin;
-  int64_t end;
+  const float* const* k;  // (pieces) of (positions, head_dim)
+  const float* const* v;
+  int64_t count;
   float scale;
   float* largest;  // (heads): the block's largest score
   float* sum;      // (heads): sum of e^(score - largest)
   float* out;      // (heads, head_dim): sum of e^(score - largest) v
 };
 
-/// Up to 16 queries against one kv head of a 16-bit cache (backend/kv_layout.h), over the block of
-/// positions that begins at `begin`.
+/// Up to 16 queries against one kv head of a 16-bit cache (backend/kv_layout.h).
 struct Attend16Args {
   bool bf16;       // the cache is bfloat16, not halves
   const float* q;  // (rows, head_dim), rounded (round_factors)
   int64_t rows;
   int64_t head_dim;
-  const uint16_t* k;  // of the slot and kv head, from position 0 on
-  const uint16_t* v;
-  int64_t begin;          // a multiple of kMaxBlock
-  const int32_t* counts;  // (rows): positions of the block that the query sees, 0..kMaxBlock
+  const uint16_t* const* k;  // (pieces), as many as hold the positions of any query
+  const uint16_t* const* v;
+  const int32_t* counts;  // (rows): positions that the query sees, 0..kMaxBlock
   float scale;
   float* largest;  // (rows): the largest score; -infinity for none
   float* sum;      // (rows): sum of the weights e^(score - largest)
@@ -54,8 +55,6 @@ struct JoinArgs {
 };
 
 enum class RowType : uint8_t { kF32, kF16, kBF16 };
-
-inline constexpr int64_t kMaxBlock = 256;  // kAttentionBlock of base/math.h
 
 struct FloatOps {
   /// out = x / sqrt(mean(x^2) + eps) * gain; out may be x.

@@ -95,6 +95,10 @@ class ReferenceBackend final : public Backend {
     return buffer;
   }
 
+  void Copy(const void* from, size_t bytes, void* to) noexcept override {
+    std::memcpy(to, from, bytes);
+  }
+
   Result<std::unique_ptr<PackedTernary>> Pack(TernaryMatrix matrix) override {
     return std::make_unique<ReferenceTernary>(std::move(matrix));
   }
@@ -159,7 +163,7 @@ class ReferenceBackend final : public Backend {
           if (gain) RmsNormRow(head, gain, rope.eps, Index(shape.head_dim), head);
           TurnHead(head, rope.style, rope.dims, cos_sin);
         }
-        StoreKv(row + shape.q_cols(), shape, step.slots[r], position, kv);
+        StoreKv(row + shape.q_cols(), shape, step.Table(static_cast<int64_t>(r)), position, kv);
       }
     });
   }
@@ -171,19 +175,16 @@ class ReferenceBackend final : public Backend {
     pool_.ParallelFor(Index(q.rows * shape.heads), 1, [&](size_t begin, size_t end) {
       for (auto i = static_cast<int64_t>(begin); i < static_cast<int64_t>(end); ++i) {
         const int64_t r = i / shape.heads, h = i % shape.heads;
-        const int64_t slot = step.slots[Index(r)], kv_head = h / heads_per_kv;
-        const int64_t count = step.positions[Index(r)] + 1;
+        const std::span<const BlockId> table = step.Table(r);
+        const int64_t kv_head = h / heads_per_kv, count = step.positions[Index(r)] + 1;
         const float* from = q.Row(r) + h * shape.head_dim;
         float* to = out.Row(r) + h * shape.head_dim;
-        if (kv.type != KvType::kF32) {
-          const int64_t first = (slot * shape.kv_heads + kv_head) * kv.capacity * shape.head_dim;
-          AttendHead16(from, {kv.type, kv.k16() + first, kv.v16() + first, count}, scale,
-                       Index(shape.head_dim), to);
-        } else {
-          const int64_t first = slot * kv.capacity * shape.kv_cols() + kv_head * shape.head_dim;
-          AttendHead(from, {kv.k32() + first, kv.v32() + first, shape.kv_cols(), count}, scale,
+        if (kv.type == KvType::kF32)
+          AttendHead(from, Rows<float>(kv, shape, table, kv_head, count), scale,
                      Index(shape.head_dim), to);
-        }
+        else
+          AttendHead16(from, kv.type, Rows<uint16_t>(kv, shape, table, kv_head, count), scale,
+                       Index(shape.head_dim), to);
       }
     });
   }
@@ -233,21 +234,34 @@ class ReferenceBackend final : public Backend {
   }
 
   // k, then v, of one token: kv_cols each.
-  static void StoreKv(const float* k, const HeadShape& shape, int64_t slot, int64_t position,
-                      const KvLayer& kv) {
+  static void StoreKv(const float* k, const HeadShape& shape, std::span<const BlockId> table,
+                      int64_t position, const KvLayer& kv) {
     const int64_t cols = shape.kv_cols(), dim = shape.head_dim;
     const float* v = k + cols;
-    if (kv.type == KvType::kF32) {
-      const int64_t at = (slot * kv.capacity + position) * cols;
-      std::copy(k, k + cols, kv.k32() + at);
-      std::copy(v, v + cols, kv.v32() + at);
-      return;
-    }
+    const BlockId block = table[Index(position / kBlockPositions)];
     for (int64_t i = 0; i < cols; ++i) {
-      const int64_t piece = (slot * shape.kv_heads + i / dim) * kv.capacity * dim;
-      kv.k16()[piece + KeyIndex(kv.type, position, i % dim, dim)] = Round(kv.type, k[i]);
-      kv.v16()[piece + ValueIndex(kv.type, position, i % dim, dim)] = Round(kv.type, v[i]);
+      const int64_t to_k = KeyIndex(kv.type, position % kBlockPositions, i % dim, dim);
+      const int64_t to_v = ValueIndex(kv.type, position % kBlockPositions, i % dim, dim);
+      if (kv.type == KvType::kF32) {
+        kv.Keys<float>(shape, block, i / dim)[to_k] = k[i];
+        kv.Values<float>(shape, block, i / dim)[to_v] = v[i];
+      } else {
+        kv.Keys<uint16_t>(shape, block, i / dim)[to_k] = Round(kv.type, k[i]);
+        kv.Values<uint16_t>(shape, block, i / dim)[to_v] = Round(kv.type, v[i]);
+      }
     }
+  }
+
+  // The pieces that hold a sequence's first positions.
+  template <class T>
+  static KvRows<T> Rows(const KvLayer& kv, const HeadShape& shape, std::span<const BlockId> table,
+                        int64_t kv_head, int64_t count) {
+    KvRows<T> rows{{}, {}, count};
+    for (const BlockId block : table.first(Index(BlocksFor(count)))) {
+      rows.k.push_back(kv.Keys<T>(shape, block, kv_head));
+      rows.v.push_back(kv.Values<T>(shape, block, kv_head));
+    }
+    return rows;
   }
 
   void Int8Logits(FloatView x, const ReferenceInt8Table& table, FloatView logits) {

@@ -110,19 +110,21 @@ float Largest(const std::vector<float>& scores) {
   return largest;
 }
 
-AttentionBlock AttendBlock(const float* q, const KvRows& rows, float scale, size_t head_dim,
+AttentionBlock AttendBlock(const float* q, const KvRows<float>& rows, float scale, size_t head_dim,
                            int64_t begin, int64_t end) {
-  const auto count = static_cast<size_t>(end - begin);
+  const auto count = static_cast<size_t>(end - begin), first = static_cast<size_t>(begin);
+  const auto row = [&](const std::vector<const float*>& pieces, size_t p) {
+    return pieces[p / kBlockPositions] + p % kBlockPositions * head_dim;
+  };
   std::vector<float> weights(count);
-  for (size_t p = 0; p < count; ++p)
-    weights[p] = Dot(q, rows.k + (begin + static_cast<int64_t>(p)) * rows.stride, head_dim) * scale;
+  for (size_t p = 0; p < count; ++p) weights[p] = Dot(q, row(rows.k, first + p), head_dim) * scale;
   AttentionBlock block;
   block.largest = Largest(weights);
   for (float& w : weights) w = Exp(w - block.largest);
   block.sum = SumLanes(count, [&](size_t i) { return weights[i]; });
   block.out.assign(head_dim, 0.0f);
   for (size_t p = 0; p < count; ++p) {
-    const float* v = rows.v + (begin + static_cast<int64_t>(p)) * rows.stride;
+    const float* v = row(rows.v, first + p);
     for (size_t d = 0; d < head_dim; ++d) block.out[d] += weights[p] * v[d];
   }
   return block;
@@ -161,25 +163,27 @@ float RoundFactor(KvType type, float x) {
   return type == KvType::kBf16 ? RoundBf16(x) : Round13<float, uint32_t>(x);
 }
 
-AttentionBlock AttendBlock16(const std::vector<float>& q, const KvRows16& rows, float scale,
-                             int64_t begin, int64_t end) {
+AttentionBlock AttendBlock16(const std::vector<float>& q, KvType type, const KvRows<uint16_t>& rows,
+                             float scale, int64_t begin, int64_t end) {
   const auto count = static_cast<size_t>(end - begin);
   const auto head_dim = static_cast<int64_t>(q.size());
-  const auto decode = rows.type == KvType::kF16 ? HalfToFloat : Bf16ToFloat;
+  const auto decode = type == KvType::kF16 ? HalfToFloat : Bf16ToFloat;
   const auto key = [&](size_t p, size_t d) {
-    return decode(rows.k[KeyIndex(rows.type, begin + static_cast<int64_t>(p),
-                                  static_cast<int64_t>(d), head_dim)]);
+    const int64_t at = begin + static_cast<int64_t>(p);
+    return decode(rows.k[static_cast<size_t>(at / kBlockPositions)]
+                        [KeyIndex(type, at % kBlockPositions, static_cast<int64_t>(d), head_dim)]);
   };
   const auto value = [&](size_t p, size_t d) {
-    return decode(rows.v[ValueIndex(rows.type, begin + static_cast<int64_t>(p),
-                                    static_cast<int64_t>(d), head_dim)]);
+    const int64_t at = begin + static_cast<int64_t>(p);
+    return decode(rows.v[static_cast<size_t>(at / kBlockPositions)][ValueIndex(
+        type, at % kBlockPositions, static_cast<int64_t>(d), head_dim)]);
   };
   std::vector<float> weights(count);
   for (size_t p = 0; p < count; ++p)
     weights[p] = SumTile(q.size(), [&](size_t d) { return q[d] * key(p, d); }) * scale;
   AttentionBlock block;
   block.largest = Largest(weights);
-  for (float& w : weights) w = RoundFactor(rows.type, Exp(w - block.largest));
+  for (float& w : weights) w = RoundFactor(type, Exp(w - block.largest));
   block.sum = SumLanes(count, [&](size_t p) { return weights[p]; });
   for (size_t d = 0; d < q.size(); ++d)
     block.out.push_back(SumTile(count, [&](size_t p) { return weights[p] * value(p, d); }));
@@ -188,7 +192,8 @@ AttentionBlock AttendBlock16(const std::vector<float>& q, const KvRows16& rows, 
 
 }  // namespace
 
-void AttendHead(const float* q, const KvRows& rows, float scale, size_t head_dim, float* out) {
+void AttendHead(const float* q, const KvRows<float>& rows, float scale, size_t head_dim,
+                float* out) {
   std::vector<AttentionBlock> blocks;
   for (int64_t begin = 0; begin < rows.count; begin += kAttentionBlock)
     blocks.push_back(AttendBlock(q, rows, scale, head_dim, begin,
@@ -196,13 +201,14 @@ void AttendHead(const float* q, const KvRows& rows, float scale, size_t head_dim
   JoinBlocks(blocks, head_dim, out);
 }
 
-void AttendHead16(const float* q, const KvRows16& rows, float scale, size_t head_dim, float* out) {
+void AttendHead16(const float* q, KvType type, const KvRows<uint16_t>& rows, float scale,
+                  size_t head_dim, float* out) {
   std::vector<float> query(q, q + head_dim);
-  for (float& x : query) x = RoundFactor(rows.type, x);
+  for (float& x : query) x = RoundFactor(type, x);
   std::vector<AttentionBlock> blocks;
   for (int64_t begin = 0; begin < rows.count; begin += kAttentionBlock)
-    blocks.push_back(
-        AttendBlock16(query, rows, scale, begin, std::min(rows.count, begin + kAttentionBlock)));
+    blocks.push_back(AttendBlock16(query, type, rows, scale, begin,
+                                   std::min(rows.count, begin + kAttentionBlock)));
   JoinBlocks(blocks, head_dim, out);
 }
 

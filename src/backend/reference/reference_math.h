@@ -30,33 +30,28 @@ float RowDot(const LinearInput& x, int64_t m, const int8_t* weights, const Terna
 /// Turns the first `dims` elements of a head by the angles of its position.
 void TurnHead(float* head, RopeStyle style, int64_t dims, const float* cos_sin);
 
-/// Keys and values of one kv head: row p at k + p * stride.
+/// Keys and values of one kv head, as kv_layout.h has them: position p in piece p /
+/// kBlockPositions.
+template <class T>
 struct KvRows {
-  const float* k;
-  const float* v;
-  int64_t stride;
-  int64_t count;
+  std::vector<const T*> k;
+  std::vector<const T*> v;
+  int64_t count = 0;
 };
 
 /// out = softmax(q . k * scale) v, block by block (kAttentionBlock). Block b gives its largest
 /// score m_b, the sum l_b of e^(score - m_b) and the sum o_b of e^(score - m_b) v; with m the
 /// largest m_b and f_b = e^(m_b - m), out = sum f_b o_b / sum f_b l_b.
-void AttendHead(const float* q, const KvRows& rows, float scale, size_t head_dim, float* out);
-
-/// Keys and values of one kv head in 16 bits, as kv_layout.h has them.
-struct KvRows16 {
-  KvType type;
-  const uint16_t* k;
-  const uint16_t* v;
-  int64_t count;
-};
+void AttendHead(const float* q, const KvRows<float>& rows, float scale, size_t head_dim,
+                float* out);
 
 /// The same over a 16-bit cache. Sums of products follow AMX's TDPBF16PS (Intel 64 and IA-32
 /// Architectures Software Developer's Manual): over 32 elements or positions at a time, those with
 /// an even index are added up in increasing order, those with an odd index too, and the sum of the
 /// two is added to the total. q and the weights w_p = e^(score - m_b) are rounded as KvType says,
 /// and l_b is the sum of the rounded weights.
-void AttendHead16(const float* q, const KvRows16& rows, float scale, size_t head_dim, float* out);
+void AttendHead16(const float* q, KvType type, const KvRows<uint16_t>& rows, float scale,
+                  size_t head_dim, float* out);
 
 float Gate(GateFunction function, float x);
 

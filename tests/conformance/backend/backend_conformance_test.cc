@@ -5,37 +5,13 @@
 #include <cstring>
 #include <numeric>
 
-#include "backend/cpu/kernel_list.h"
-#include "backend/reference/reference_backend.h"
 #include "base/float16.h"
-#include "base/rng.h"
-#include "registry/registry.h"
+#include "conformance/backend/fixture.h"
 
 namespace tern {
 namespace {
 
-struct Subject {
-  std::string backend, isa;
-  int threads;
-};
-
-void PrintTo(const Subject& subject, std::ostream* out) {
-  *out << subject.backend << ", " << subject.isa << ", " << subject.threads << " threads";
-}
-
-std::vector<Subject> Subjects() {
-  std::vector<Subject> subjects;
-  for (const cpu::TernaryKernel& kernel : cpu::AllKernels())
-    for (const int threads : {1, 3}) subjects.push_back({"cpu", std::string(kernel.isa), threads});
-  return subjects;
-}
-
-std::vector<float> Floats(size_t n, uint64_t seed) {
-  Rng rng(seed);
-  std::vector<float> out(n);
-  for (float& v : out) v = static_cast<float>(rng.NextUnit() * 4 - 2);
-  return out;
-}
+using test::Floats;
 
 // A linear input with memory of its own.
 struct Input {
@@ -55,28 +31,7 @@ struct Input {
   LinearInput view;
 };
 
-class Conformance : public testing::TestWithParam<Subject> {
- protected:
-  void SetUp() override {
-    ::setenv("TERN_FORCE_ISA", GetParam().isa.c_str(), 1);
-    auto made = CreateBackend(GetParam().backend, {.threads = GetParam().threads});
-    ::unsetenv("TERN_FORCE_ISA");
-    if (!made) GTEST_SKIP() << made.error().message;
-    backend_ = std::move(*made);
-    reference_ = CreateReferenceBackend(1);
-  }
-
-  // Runs on both and compares all floats that the operation may write.
-  template <class Run>
-  void Same(std::vector<float> initial, Run run) {
-    std::vector<float> got = initial, want = std::move(initial);
-    run(*backend_, got.data());
-    run(*reference_, want.data());
-    EXPECT_EQ(std::memcmp(got.data(), want.data(), got.size() * sizeof(float)), 0);
-  }
-
-  std::unique_ptr<Backend> backend_, reference_;
-};
+class Conformance : public test::BackendConformance {};
 
 TEST_P(Conformance, NormQuantize) {
   for (const int64_t cols : {64, 100, 384, 2560}) {
@@ -141,110 +96,6 @@ TEST_P(Conformance, LinearInEveryScaleKindAndActivationType) {
       }
     }
   }
-}
-
-TEST_P(Conformance, RopeStoreKvWithAndWithoutHeadNorms) {
-  const HeadShape shape{6, 3, 20};
-  const auto table = Floats(64 * 16, 7), gain = Floats(20, 8);
-  for (const RopeStyle style : {RopeStyle::kNeox, RopeStyle::kInterleaved}) {
-    for (const float* g : {gain.data(), static_cast<const float*>(nullptr)}) {
-      const std::vector<int32_t> positions = {0, 63, 5}, slots = {0, 1, 0};
-      const size_t kv_size = 2 * 64 * static_cast<size_t>(shape.kv_cols());
-      auto initial = Floats(static_cast<size_t>(3 * shape.qkv_cols()) + 2 * kv_size, 9);
-      Same(std::move(initial), [&](Backend& be, float* memory) {
-        float* k = memory + 3 * shape.qkv_cols();
-        be.RopeStoreKv({memory, 3, shape.qkv_cols()}, shape, {style, 16, table.data(), g, g, 1e-6f},
-                       {positions, slots}, {KvType::kF32, k, k + kv_size, 64});
-      });
-    }
-  }
-}
-
-TEST_P(Conformance, AttentionOverShortAndLongPasts) {
-  for (const HeadShape shape : {HeadShape{4, 2, 64}, HeadShape{5, 1, 100}, HeadShape{3, 3, 20}}) {
-    constexpr int64_t kCapacity = 700;
-    const auto k = Floats(static_cast<size_t>(2 * kCapacity * shape.kv_cols()), 10);
-    const auto v = Floats(k.size(), 11);
-    const std::vector<int32_t> positions = {0, 1, 15, 16, 255, 256, 699},
-                               slots = {0, 1, 0, 1, 0, 1, 1};
-    const auto rows = static_cast<int64_t>(positions.size());
-    // q stands inside a wider row, as in the fused projection.
-    const auto qkv = Floats(static_cast<size_t>(rows * shape.qkv_cols()), 12);
-    Same(std::vector<float>(static_cast<size_t>(rows * shape.q_cols())),
-         [&](Backend& be, float* out) {
-           const FloatView q = FloatView(const_cast<float*>(qkv.data()), rows, shape.qkv_cols())
-                                   .Columns(0, shape.q_cols());
-           be.Attention(q, shape, {positions, slots},
-                        {KvType::kF32, const_cast<float*>(k.data()), const_cast<float*>(v.data()),
-                         kCapacity},
-                        {out, rows, shape.q_cols()});
-         });
-  }
-}
-
-// Slots of a 16-bit cache are filled through RopeStoreKv, compared, and attended to.
-TEST_P(Conformance, AttentionOverA16BitCache) {
-  for (const KvType type : {KvType::kF16, KvType::kBf16})
-    for (const HeadShape shape : {HeadShape{4, 2, 64}, HeadShape{20, 5, 128}, HeadShape{5, 1, 100},
-                                  HeadShape{3, 3, 20}, HeadShape{40, 2, 32}}) {
-      constexpr int64_t kCapacity = 576;
-      const int64_t dims = shape.head_dim / 2 * 2;
-      const auto table = Floats(static_cast<size_t>(kCapacity * dims), 7);
-      const size_t side = static_cast<size_t>(2 * kCapacity * shape.kv_cols());
-      std::vector<uint16_t> memory[2];
-      std::vector<float> out[2];
-      Backend* backends[] = {backend_.get(), reference_.get()};
-      for (int i = 0; i < 2; ++i) {
-        memory[i].assign(2 * side, 0);
-        const KvLayer kv{type, memory[i].data(), memory[i].data() + side, kCapacity};
-        std::vector<int32_t> positions, slots;
-        for (int32_t p = 0; p < 540; ++p) {
-          positions.push_back(p);
-          slots.push_back(p % 2);
-          if (p > 300) slots.back() = 1;
-        }
-        const auto count = static_cast<int64_t>(positions.size());
-        auto past = Floats(static_cast<size_t>(count * shape.qkv_cols()), 9);
-        past[static_cast<size_t>(shape.q_cols())] = 1e-20f;  // too small, infinite, and no number
-        past[static_cast<size_t>(shape.q_cols() + 1)] = std::numeric_limits<float>::infinity();
-        past[static_cast<size_t>(shape.qkv_cols() - 1)] = std::numeric_limits<float>::quiet_NaN();
-        backends[i]->RopeStoreKv({past.data(), count, shape.qkv_cols()}, shape,
-                                 {RopeStyle::kNeox, dims, table.data(), nullptr, nullptr, 1e-6f},
-                                 {positions, slots}, kv);
-        // A prompt's rows in order, then single ones of either slot.
-        std::vector<int32_t> at, of;
-        for (int32_t p = 250; p < 300; ++p) at.push_back(p), of.push_back(0);
-        for (const int32_t p : {0, 1, 15, 16, 31, 32, 255, 256, 539})
-          at.push_back(p), of.push_back(1);
-        const auto rows = static_cast<int64_t>(at.size());
-        auto q = Floats(static_cast<size_t>(rows * shape.qkv_cols()), 12);
-        out[i].assign(static_cast<size_t>(rows * shape.q_cols()), 0);
-        backends[i]->Attention(
-            FloatView(q.data(), rows, shape.qkv_cols()).Columns(0, shape.q_cols()), shape, {at, of},
-            kv, {out[i].data(), rows, shape.q_cols()});
-        // Alone, and as few: the same as in company.
-        std::vector<float> alone(static_cast<size_t>(shape.q_cols()));
-        backends[i]->Attention(
-            FloatView(q.data() + (rows - 1) * shape.qkv_cols(), 1, shape.qkv_cols())
-                .Columns(0, shape.q_cols()),
-            shape, {std::span(at).last(1), std::span(of).last(1)}, kv,
-            {alone.data(), 1, shape.q_cols()});
-        EXPECT_EQ(std::memcmp(alone.data(), out[i].data() + (rows - 1) * shape.q_cols(),
-                              alone.size() * sizeof(float)),
-                  0);
-      }
-      EXPECT_EQ(memory[0], memory[1]);
-      // An infinite key may make scores that are no numbers, in slot 0 alone; which NaN is not
-      // specified.
-      size_t different = 0, numbers = 0;
-      for (size_t n = 0; n < out[0].size(); ++n) {
-        numbers += !std::isnan(out[0][n]);
-        different += std::isnan(out[0][n]) != std::isnan(out[1][n]) ||
-                     (!std::isnan(out[0][n]) && out[0][n] != out[1][n]);
-      }
-      EXPECT_EQ(different, 0u);
-      EXPECT_GE(numbers, static_cast<size_t>(9 * shape.q_cols()));
-    }
 }
 
 TEST_P(Conformance, LinearGated) {
@@ -396,10 +247,7 @@ TEST_P(Conformance, HalvesOfEveryBitPatternAreDecodedExactly) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Conformance, testing::ValuesIn(Subjects()), [](const auto& test) {
-  return test.param.backend + "_" + test.param.isa + "_" + std::to_string(test.param.threads) +
-         "threads";
-});
+INSTANTIATE_TEST_SUITE_P(All, Conformance, testing::ValuesIn(test::Subjects()), test::SubjectName);
 
 }  // namespace
 }  // namespace tern

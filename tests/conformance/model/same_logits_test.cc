@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <numeric>
 #include <optional>
 
 #include "backend/cpu/kernel_list.h"
@@ -82,15 +81,11 @@ class SameLogits : public testing::TestWithParam<Subject> {
     int32_t position = 0;
     for (const int32_t rows : {9, 1, 1, 1}) {
       std::vector<TokenId> ids;
-      std::vector<int32_t> positions, wanted(static_cast<size_t>(rows));
-      std::iota(wanted.begin(), wanted.end(), 0);
-      for (int32_t r = 0; r < rows; ++r, ++position) {
-        ids.push_back(position * 7 % 43);
-        positions.push_back(position);
-      }
-      const std::vector<int32_t> slots(ids.size(), 0);
-      const auto logits =
-          (*session)->decoder().Forward({ids, positions, slots, wanted}, (*session)->cache());
+      for (int32_t r = 0; r < rows; ++r) ids.push_back((position + r) * 7 % 43);
+      const auto table = IdentityTable((*session)->context());
+      const auto logits = (*session)->decoder().Forward(
+          SequenceRows(ids, position, table).WantingAll(), (*session)->cache());
+      position += rows;
       EXPECT_TRUE(logits) << logits.error().message;
       const auto count = static_cast<size_t>(logits->rows * logits->cols);
       const auto step = test::Bits({logits->data, count});

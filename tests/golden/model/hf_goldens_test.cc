@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "engine/session.h"
 #include "model/convert.h"
@@ -48,12 +47,10 @@ Result<std::vector<float>> AllLogits(const std::string& model, std::string_view 
                                                                          .logit_rows = 512}));
   std::vector<float> all;
   for (const auto& prompt : golden.prompts) {
-    std::vector<int32_t> positions(prompt.size());
-    std::iota(positions.begin(), positions.end(), 0);
-    const std::vector<int32_t> slots(prompt.size(), 0);
+    const std::vector<BlockId> table = IdentityTable(std::ssize(prompt));
     TERN_ASSIGN_OR_RETURN(
         const FloatView logits,
-        session->decoder().Forward({prompt, positions, slots, positions}, session->cache()));
+        session->decoder().Forward(SequenceRows(prompt, 0, table).WantingAll(), session->cache()));
     all.insert(all.end(), logits.data, logits.data + logits.rows * logits.cols);
   }
   return all;

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "engine/session.h"
 #include "registry/registry.h"
@@ -48,10 +47,9 @@ std::vector<double> Errors(ActivationType activations, std::string_view file) {
   const auto ids = golden.at("logits_prompt").get<std::vector<TokenId>>();
   const auto rows = golden.at("logits_rows").get<std::vector<int32_t>>();
   const auto session = Open(activations, 2);
-  std::vector<int32_t> positions(ids.size());
-  std::iota(positions.begin(), positions.end(), 0);
-  const std::vector<int32_t> slots(ids.size(), 0);
-  const auto logits = session->decoder().Forward({ids, positions, slots, rows}, session->cache());
+  const std::vector<BlockId> table = IdentityTable(std::ssize(ids));
+  const auto logits =
+      session->decoder().Forward(SequenceRows(ids, 0, table).Wanting(rows), session->cache());
   EXPECT_TRUE(logits);
   const std::vector<float> want = ReadFloats(file);
   EXPECT_EQ(want.size(), rows.size() * kVocab);

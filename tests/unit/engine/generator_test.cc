@@ -53,10 +53,10 @@ class GeneratorTest : public testing::Test {
     auto tokenizer = Tokenizer::Create(std::move(spec));
     ASSERT_TRUE(tokenizer) << tokenizer.error().message;
     tokenizer_ = std::move(*tokenizer);
-    auto cache = KvCache::Create(*backend_, {1, 1, kContext, 1});
+    auto cache = KvCache::Create(*backend_, {1, BlocksFor(kContext), 1, 1});
     ASSERT_TRUE(cache);
     cache_.emplace(std::move(*cache));
-    generator_.emplace(executor_, *cache_, *tokenizer_, kVocab);
+    generator_.emplace(executor_, *cache_, *tokenizer_, kVocab, kContext);
     options_.sampling.temperature = 0;
   }
 

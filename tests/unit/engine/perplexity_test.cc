@@ -38,7 +38,7 @@ class PerplexityTest : public testing::Test {
  protected:
   void SetUp() override {
     backend_ = CreateReferenceBackend(1);
-    auto cache = KvCache::Create(*backend_, {1, 1, 64, 1});
+    auto cache = KvCache::Create(*backend_, {1, 2, 1, 1});
     ASSERT_TRUE(cache);
     cache_.emplace(std::move(*cache));
   }

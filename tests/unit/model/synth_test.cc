@@ -52,10 +52,10 @@ std::vector<float> LogitsOf(const std::string& path) {
   const auto model = LoadModel(**source, **backend);
   EXPECT_TRUE(model) << model.error().message;
   auto decoder = Decoder::Create(*model, **backend, {.max_rows = 4, .max_logit_rows = 1});
-  auto cache = (*decoder)->CreateCache(1, 8);
+  auto cache = (*decoder)->CreateCache(1);
   const std::vector<TokenId> ids = {1, 300, 7};
-  const std::vector<int32_t> positions = {0, 1, 2}, slots = {0, 0, 0}, wanted = {2};
-  const auto logits = (*decoder)->Forward({ids, positions, slots, wanted}, *cache);
+  const std::vector<BlockId> table = {0};
+  const auto logits = (*decoder)->Forward(SequenceRows(ids, 0, table).WantingLast(), *cache);
   EXPECT_TRUE(logits) << logits.error().message;
   return {logits->data, logits->data + logits->cols};
 }

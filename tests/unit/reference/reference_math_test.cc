@@ -174,7 +174,12 @@ TEST(AttendHead, MatchesSoftmaxInDouble) {
   const auto q = RandomFloats(kDim, 11, 3), k = RandomFloats(kDim * kPositions, 12, 3),
              v = RandomFloats(kDim * kPositions, 13);
   std::vector<float> out(kDim);
-  AttendHead(q.data(), {k.data(), v.data(), kDim, kPositions}, 0.25f, kDim, out.data());
+  KvRows<float> rows{{}, {}, kPositions};
+  for (size_t p = 0; p < kPositions; p += kBlockPositions) {
+    rows.k.push_back(&k[p * kDim]);
+    rows.v.push_back(&v[p * kDim]);
+  }
+  AttendHead(q.data(), rows, 0.25f, kDim, out.data());
   std::vector<double> p(kPositions);
   double total = 0;
   for (size_t t = 0; t < kPositions; ++t) {

@@ -151,17 +151,19 @@ inline void Softmax(float* scores, int64_t count, int64_t padded, float scale, f
 
 // out = weights v for kRows queries and kTiles tiles of 16 elements from d on.
 template <bool kBf16, int kRows, int kTiles>
-[[gnu::always_inline]] inline void Values(const float (*weights)[kMaxBlock], const uint16_t* v,
-                                          int64_t padded, int64_t head_dim, int64_t d, float* out) {
+[[gnu::always_inline]] inline void Values(const float (*weights)[kMaxBlock],
+                                          const uint16_t* const* v, int64_t padded,
+                                          int64_t head_dim, int64_t d, float* out) {
   F16 total[kRows][kTiles] = {};
-  for (int64_t first = 0; first < padded; first += 32) {
+  for (int64_t first = 0; first < padded; first += kPiecePositions) {
     F16 even[kRows][kTiles] = {}, odd[kRows][kTiles] = {};
-    for (int64_t p = first; p < first + 32; p += 2) {
+    for (int64_t p = 0; p < kPiecePositions; p += 2) {
       for (int t = 0; t < kTiles; ++t) {
-        const Pairs pairs = LoadValues<kBf16>(v, p, d + t * kLanes, head_dim);
+        const Pairs pairs =
+            LoadValues<kBf16>(v[first / kPiecePositions], p, d + t * kLanes, head_dim);
         for (int r = 0; r < kRows; ++r) {
-          even[r][t] = AddProduct(even[r][t], pairs.even, Splat(weights[r][p]));
-          odd[r][t] = AddProduct(odd[r][t], pairs.odd, Splat(weights[r][p + 1]));
+          even[r][t] = AddProduct(even[r][t], pairs.even, Splat(weights[r][first + p]));
+          odd[r][t] = AddProduct(odd[r][t], pairs.odd, Splat(weights[r][first + p + 1]));
         }
       }
     }
@@ -182,11 +184,11 @@ template <bool kBf16, int kRows, int kTiles>
 template <bool kBf16, int kRows, int kScoreTiles, int kValueTiles>
 inline void AttendRows(const Attend16Args& a, int64_t first, int64_t most) {
   alignas(64) float weights[kRows][kMaxBlock];
-  const int64_t padded = (most + 31) / 32 * 32, d = a.head_dim;
-  const uint16_t* k = a.k + a.begin * d;
-  const uint16_t* v = a.v + a.begin * d;
+  const int64_t d = a.head_dim;
+  const int64_t padded = (most + kPiecePositions - 1) / kPiecePositions * kPiecePositions;
   for (int64_t p = 0; p < padded; p += 16 * kScoreTiles)
-    Scores<kBf16, kRows, kScoreTiles>(a.q + first * d, k + p * d, d,
+    Scores<kBf16, kRows, kScoreTiles>(a.q + first * d,
+                                      a.k[p / kPiecePositions] + p % kPiecePositions * d, d,
                                       reinterpret_cast<float(*)[kMaxBlock]>(&weights[0][p]));
   for (int r = 0; r < kRows; ++r)
     Softmax<kBf16>(weights[r], a.counts[first + r], padded, a.scale, a.largest + first + r,
@@ -194,8 +196,8 @@ inline void AttendRows(const Attend16Args& a, int64_t first, int64_t most) {
   float* out = a.out + first * d;
   int64_t i = 0;
   for (; i + kValueTiles * kLanes <= d; i += kValueTiles * kLanes)
-    Values<kBf16, kRows, kValueTiles>(weights, v, padded, d, i, out);
-  for (; i < d; i += kLanes) Values<kBf16, kRows, 1>(weights, v, padded, d, i, out);
+    Values<kBf16, kRows, kValueTiles>(weights, a.v, padded, d, i, out);
+  for (; i < d; i += kLanes) Values<kBf16, kRows, 1>(weights, a.v, padded, d, i, out);
 }
 
 inline int64_t MostPositions(const Attend16Args& a, int64_t first, int64_t rows) {

@@ -26,23 +26,24 @@ inline void Attend16Amx(const Attend16Args& a) {
   Narrow(a.q, a.rows * d, q);
   alignas(64) float weights[kMostQueries][kMaxBlock];
   alignas(64) uint16_t narrow[kMostQueries][kMaxBlock];
-  const int64_t padded = (MostPositions(a, 0, a.rows) + 31) / 32 * 32;
-  const uint16_t* k = a.k + a.begin * d;
-  const uint16_t* v = a.v + a.begin * d;
+  const int64_t pieces = (MostPositions(a, 0, a.rows) + kPiecePositions - 1) / kPiecePositions;
+  const int64_t padded = pieces * kPiecePositions;
   ConfigureTiles(a.rows);
-  for (int64_t p = 0; p < padded; p += 32) {
+  for (int64_t piece = 0; piece < pieces; ++piece) {
+    const uint16_t* k = a.k[piece];
+    float* scores = &weights[0][piece * kPiecePositions];
     _tile_zero(0);
     _tile_zero(1);
     StoresBeforeTiles();
     for (int64_t i = 0; i < d; i += 32) {
       _tile_loadd(4, q + i, d * 2);
-      _tile_loadd(6, k + p * d + i * 16, 64);
-      _tile_loadd(7, k + (p + 16) * d + i * 16, 64);
+      _tile_loadd(6, k + i * 16, 64);
+      _tile_loadd(7, k + 16 * d + i * 16, 64);
       _tile_dpbf16ps(0, 4, 6);
       _tile_dpbf16ps(1, 4, 7);
     }
-    _tile_stored(0, &weights[0][p], sizeof weights[0]);
-    _tile_stored(1, &weights[0][p + 16], sizeof weights[0]);
+    _tile_stored(0, scores, sizeof weights[0]);
+    _tile_stored(1, scores + 16, sizeof weights[0]);
   }
   for (int64_t r = 0; r < a.rows; ++r) {
     Softmax<true>(weights[r], a.counts[r], padded, a.scale, a.largest + r, a.sum + r);
@@ -52,10 +53,11 @@ inline void Attend16Amx(const Attend16Args& a) {
     _tile_zero(0);
     _tile_zero(1);
     StoresBeforeTiles();
-    for (int64_t p = 0; p < padded; p += 32) {
-      _tile_loadd(4, &narrow[0][p], sizeof narrow[0]);
-      _tile_loadd(6, v + p * d + i * 2, d * 4);
-      _tile_loadd(7, v + p * d + i * 2 + 32, d * 4);
+    for (int64_t piece = 0; piece < pieces; ++piece) {
+      const uint16_t* v = a.v[piece];
+      _tile_loadd(4, &narrow[0][piece * kPiecePositions], sizeof narrow[0]);
+      _tile_loadd(6, v + i * 2, d * 4);
+      _tile_loadd(7, v + i * 2 + 32, d * 4);
       _tile_dpbf16ps(0, 4, 6);
       _tile_dpbf16ps(1, 4, 7);
     }

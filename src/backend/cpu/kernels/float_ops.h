@@ -189,18 +189,19 @@ inline void DotTernary(const int8_t* w, const float* x, int64_t x_stride, int64_
   }
 }
 
-constexpr int64_t kMaxBlock = 256;  // kAttentionBlock
-
 inline void Attend(const AttendArgs& a) {
   alignas(64) float weights[kMaxBlock];
-  const int64_t count = a.end - a.begin;
+  const int64_t count = a.count;
+  const auto row = [&](const float* const* pieces, int64_t p) {
+    return pieces[p / kPiecePositions] + p % kPiecePositions * a.head_dim;
+  };
   const int64_t whole = count / kLanes * kLanes;
   for (int64_t h = 0; h < a.heads; ++h) {
     const float* q = a.q + h * a.head_dim;
     float largest = -__builtin_inff();
     for (int64_t p = 0; p < count; ++p) {
       float score;
-      DotBlock<RowType::kF32, 1>(a.k + (a.begin + p) * a.stride, q, 0, a.head_dim, &score, 0);
+      DotBlock<RowType::kF32, 1>(row(a.k, p), q, 0, a.head_dim, &score, 0);
       weights[p] = score * a.scale;
       largest = largest < weights[p] ? weights[p] : largest;
     }
@@ -218,17 +219,18 @@ inline void Attend(const AttendArgs& a) {
     a.sum[h] = Reduce(sums);
 
     float* out = a.out + h * a.head_dim;
-    const float* v = a.v + a.begin * a.stride;
     int64_t d = 0;
     for (; d + 4 * kLanes <= a.head_dim; d += 4 * kLanes) {
       F16 acc[4] = {};
-      for (int64_t p = 0; p < count; ++p)
-        for (int i = 0; i < 4; ++i) acc[i] += Load(v + p * a.stride + d + i * kLanes) * weights[p];
+      for (int64_t p = 0; p < count; ++p) {
+        const float* v = row(a.v, p) + d;
+        for (int i = 0; i < 4; ++i) acc[i] += Load(v + i * kLanes) * weights[p];
+      }
       for (int i = 0; i < 4; ++i) Store(out + d + i * kLanes, acc[i]);
     }
     for (; d < a.head_dim; ++d) {
       float acc = 0;
-      for (int64_t p = 0; p < count; ++p) acc += weights[p] * v[p * a.stride + d];
+      for (int64_t p = 0; p < count; ++p) acc += weights[p] * row(a.v, p)[d];
       out[d] = acc;
     }
   }

@@ -1,0 +1,92 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+
+#include "engine/engine_loop.h"
+#include "platform/machine.h"
+
+namespace tern {
+namespace {
+
+constexpr int64_t kMostSequences = 4096;
+// Outputs of a pass for embeddings and guesses, at least.
+constexpr int64_t kFewestLogitRows = 64;
+
+int64_t LogitRows(const EngineOptions& options) {
+  const int64_t guesses = options.draft_tokens > 0 ? options.max_sequences : 0;
+  return std::min(std::max(options.max_sequences + guesses, kFewestLogitRows),
+                  std::max(options.token_budget, options.max_sequences));
+}
+
+Status CheckOptions(const EngineOptions& options) {
+  const struct {
+    const char* name;
+    int64_t value, low, high;
+  } ranges[] = {
+      {"max_sequences", options.max_sequences, 1, kMostSequences},
+      {"max_queue", options.max_queue, 1, 1 << 20},
+      {"token_budget", options.token_budget, 1, 1 << 16},
+      {"kv_tokens", options.kv_tokens, 0, int64_t{1} << 36},
+      {"draft_tokens", options.draft_tokens, 0, 64},
+  };
+  for (const auto& range : ranges)
+    if (range.value < range.low || range.value > range.high)
+      return Fail(Code::kInvalidArgument, "{}: found {}, expected {} to {}", range.name,
+                  range.value, range.low, range.high);
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::Create(std::unique_ptr<Backend> backend,
+                                               const EngineOptions& options) {
+  TERN_TRY(CheckOptions(options));
+  SessionOptions session = options.session;
+  session.need_tokenizer = true;
+  session.max_rows = std::max(options.token_budget, options.max_sequences);
+  session.logit_rows = LogitRows(options);
+  session.sequences = options.max_sequences;
+  session.kv_positions = options.kv_tokens;
+  session.memory_budget = options.memory_budget;
+  session.free_memory = AvailableMemory();
+  TERN_ASSIGN_OR_RETURN(auto opened, Session::Open(std::move(backend), session));
+  return std::unique_ptr<Engine>(new Engine(std::move(opened), options));
+}
+
+Engine::Engine(std::unique_ptr<Session> session, const EngineOptions& options)
+    : session_(std::move(session)) {
+  const KvShape& shape = session_->cache().shape();
+  context_ = std::min(session_->context(), shape.positions());
+  const int64_t rows = session_->decoder().max_rows();
+  const LoopParts parts{.executor = session_->decoder(),
+                        .cache = session_->cache(),
+                        .tokenizer = *session_->tokenizer(),
+                        .vocab = session_->model().config.vocab,
+                        .constrain = {}};
+  loop_ = std::make_unique<EngineLoop>(
+      parts, LoopOptions{.scheduler = {.blocks = shape.blocks,
+                                       .token_budget = rows,
+                                       .logit_rows = std::min(rows, LogitRows(options)),
+                                       .max_sequences = std::min(rows, options.max_sequences),
+                                       .context = context_,
+                                       .prefix_cache = options.prefix_cache},
+                         .max_queue = options.max_queue,
+                         .draft_tokens = options.draft_tokens,
+                         .stall_limit = options.stall_limit});
+}
+
+Engine::~Engine() = default;
+
+Result<RequestHandle> Engine::Submit(Request request) { return loop_->Submit(std::move(request)); }
+
+Result<std::vector<std::vector<float>>> Engine::Embed(std::vector<std::vector<TokenId>> inputs) {
+  return loop_->Embed(std::move(inputs));
+}
+
+Status Engine::Drain(std::chrono::milliseconds patience) { return loop_->Drain(patience); }
+
+EngineStats Engine::Stats() const { return loop_->Stats(); }
+
+Status Engine::CheckIntegrity() const { return loop_->CheckIntegrity(); }
+
+}  // namespace tern

@@ -1,0 +1,515 @@
+#include "engine/engine_loop.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace tern {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double Seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+int64_t Ticks(Clock::time_point time) { return time.time_since_epoch().count(); }
+
+constexpr auto kRateWindow = std::chrono::seconds(1);
+
+}  // namespace
+
+EngineLoop::EngineLoop(const LoopParts& parts, const LoopOptions& options)
+    : parts_(parts), options_(options), scheduler_(options.scheduler) {
+  PublishStats();
+  thread_ = std::thread([this] { Run(); });
+}
+
+EngineLoop::~EngineLoop() {
+  inbox_->Close();
+  thread_.join();
+}
+
+// ---- Any thread
+
+Status EngineLoop::CheckTokens(std::span<const TokenId> ids, int64_t most) const {
+  if (ids.empty()) return tern::Fail(Code::kInvalidArgument, "the prompt is empty");
+  if (std::ssize(ids) > most)
+    return tern::Fail(Code::kInvalidArgument,
+                      "the prompt has {} tokens, expected at most {} in a context of {}",
+                      ids.size(), most, options_.scheduler.context);
+  for (const TokenId id : ids)
+    if (id < 0 || id >= parts_.vocab)
+      return tern::Fail(Code::kInvalidArgument,
+                        "token id {} of the prompt is not in the vocabulary of {}", id,
+                        parts_.vocab);
+  return {};
+}
+
+Status EngineLoop::CheckRequest(const Request& request) const {
+  TERN_TRY(CheckTokens(request.prompt, options_.scheduler.context - 1));
+  if (request.n < 1 || request.n > kMaxAnswers)
+    return tern::Fail(Code::kInvalidArgument, "n: found {}, expected 1 to {}", request.n,
+                      kMaxAnswers);
+  if (request.options.grammar && !parts_.constrain)
+    return tern::Fail(Code::kUnsupported, "this engine has no grammars");
+  const auto tokens = static_cast<int64_t>(parts_.tokenizer.size());
+  return CheckGeneration(request.options, std::min(parts_.vocab, tokens));
+}
+
+// A place in the queue.
+Status EngineLoop::Enter() {
+  if (draining_) return tern::Fail(Code::kCancelled, "the engine is shutting down");
+  const int64_t most = std::max<int64_t>(1, options_.max_queue);
+  if (queued_.fetch_add(1) >= most) {
+    --queued_;
+    ++refused_;
+    return tern::Fail(Code::kResourceExhausted, "{} requests wait already, at most {} may", most,
+                      most);
+  }
+  const std::lock_guard lock(mutex_);
+  ++outstanding_;
+  return {};
+}
+
+Result<RequestHandle> EngineLoop::Submit(Request request) {
+  TERN_TRY(CheckRequest(request));
+  std::vector<std::unique_ptr<Constraint>> constraints(static_cast<size_t>(request.n));
+  if (request.options.grammar)
+    for (auto& constraint : constraints) constraint = parts_.constrain(request.options.grammar);
+  TERN_TRY(Enter());
+
+  const RequestId id = ++last_id_;
+  const auto post = [inbox = inbox_](auto command) {
+    return [inbox, command] { inbox->Post(command); };
+  };
+  auto channel =
+      std::make_shared<Channel>(request.buffer, request.n, post([this, id] { ResumeReader(id); }));
+  // std::function wants what it holds to be copyable.
+  struct Work {
+    Request request;
+    std::vector<std::unique_ptr<Constraint>> constraints;
+  };
+  auto work = std::make_shared<Work>(Work{std::move(request), std::move(constraints)});
+  inbox_->Post([this, id, channel, work, submitted = Clock::now()] {
+    Begin(work->request, id, channel, std::move(work->constraints), submitted);
+  });
+  return RequestHandle(id, std::move(channel), post([this, id] { Cancel(id); }));
+}
+
+Result<std::vector<std::vector<float>>> EngineLoop::Embed(
+    std::vector<std::vector<TokenId>> inputs) {
+  for (const auto& input : inputs) TERN_TRY(CheckTokens(input, options_.scheduler.context));
+  std::vector<std::future<Embedding>> futures;
+  Status entered;
+  for (auto& input : inputs) {
+    entered = Enter();
+    if (!entered) break;
+    auto promise = std::make_shared<std::promise<Embedding>>();
+    futures.push_back(promise->get_future());
+    auto tokens = std::make_shared<std::vector<TokenId>>(std::move(input));
+    inbox_->Post([this, id = ++last_id_, tokens, promise] {
+      BeginEmbedding(std::move(*tokens), id, std::move(*promise));
+    });
+  }
+  std::vector<std::vector<float>> results;
+  std::optional<Error> error;
+  for (auto& future : futures) {
+    Embedding one = future.get();
+    if (one)
+      results.push_back(std::move(*one));
+    else
+      error = one.error();
+  }
+  if (error) return tl::unexpected(*error);
+  TERN_TRY(entered);
+  return results;
+}
+
+Status EngineLoop::Drain(std::chrono::milliseconds patience) {
+  draining_ = true;
+  std::unique_lock lock(mutex_);
+  const auto empty = [this] { return outstanding_ == 0; };
+  if (ended_.wait_for(lock, patience, empty)) return {};
+  const int64_t left = outstanding_;
+  lock.unlock();
+  inbox_->Post([this] { CancelAll(); });
+  lock.lock();
+  ended_.wait(lock, empty);
+  return tern::Fail(Code::kCancelled, "{} requests hadn't finished after {} ms and were cancelled",
+                    left, patience.count());
+}
+
+EngineStats EngineLoop::Stats() const {
+  const std::lock_guard lock(mutex_);
+  EngineStats stats = published_;
+  stats.refused = refused_;
+  return stats;
+}
+
+Status EngineLoop::CheckIntegrity() {
+  auto promise = std::make_shared<std::promise<Status>>();
+  auto future = promise->get_future();
+  inbox_->Post([this, promise] {
+    Status status = scheduler_.CheckIntegrity();
+    size_t parts = 0;
+    for (const auto& [id, live] : live_) parts += live.parts_left.size();
+    if (status && (parts != owners_.size() || std::cmp_not_equal(parts, scheduler_.size())))
+      status = tern::Fail(Code::kInternal, "{} answers, {} sequences, {} of them scheduled", parts,
+                          owners_.size(), scheduler_.size());
+    promise->set_value(status);
+  });
+  return future.get();
+}
+
+// ---- The loop's thread
+
+void EngineLoop::Run() {
+  while (!inbox_->closed()) {
+    const bool busy = scheduler_.active() + scheduler_.waiting() > 0;
+    auto commands = busy ? inbox_->Take() : inbox_->Wait(NextWake());
+    now_ = Clock::now();
+    for (Inbox::Command& command : commands) command();
+    commands.clear();
+    EndLate();
+    EndStalled();
+    Step();
+    PublishStats();
+  }
+  for (Inbox::Command& command : inbox_->Take()) command();
+  CancelAll();
+  PublishStats();
+}
+
+std::optional<Clock::time_point> EngineLoop::NextWake() const {
+  std::optional<Clock::time_point> wake;
+  const auto consider = [&](Clock::time_point time) { wake = wake ? std::min(*wake, time) : time; };
+  if (const auto deadline = scheduler_.NextDeadline())
+    consider(Clock::time_point(Clock::duration(*deadline)));
+  for (const auto& [id, live] : live_)
+    if (live.paused) consider(*live.paused + options_.stall_limit);
+  return wake;
+}
+
+EngineLoop::Live* EngineLoop::Find(SequenceId sequence) {
+  const auto at = owners_.find(sequence);
+  return at == owners_.end() ? nullptr : &live_.at(at->second);
+}
+
+void EngineLoop::Begin(Request& request, RequestId id, std::shared_ptr<Channel> channel,
+                       std::vector<std::unique_ptr<Constraint>> constraints,
+                       Clock::time_point submitted) {
+  ++stats_.requests;
+  Live& live = live_[id];
+  live.id = id;
+  live.channel = std::move(channel);
+  live.submitted = submitted;
+  std::optional<SequenceId> leader;
+  for (int i = 0; i < request.n; ++i) {
+    GenerationOptions options = request.options;
+    options.sampling.seed += static_cast<uint64_t>(i);
+    const SequenceId sequence = ++last_sequence_;
+    live.parts.push_back(
+        {std::optional<Answer>(std::in_place, parts_.tokenizer, request.prompt, options,
+                               std::move(constraints[static_cast<size_t>(i)])),
+         DraftLength(options_.draft_tokens)});
+    live.parts.back().stats.prompt_tokens = std::ssize(request.prompt);
+    live.parts_left[sequence] = i;
+    owners_[sequence] = id;
+    NewSequence added{.id = sequence,
+                      .tokens = request.prompt,
+                      .priority = request.priority,
+                      .cache = request.cache_prompt,
+                      .leader = leader};
+    if (request.deadline) added.deadline = Ticks(*request.deadline);
+    scheduler_.Add(std::move(added));
+    if (!leader) leader = sequence;
+  }
+  stats_.prompt_tokens += request.prompt.size();
+  if (request.options.max_tokens > 0) return;
+  while (!live.parts_left.empty()) {
+    const bool was_last = live.parts_left.size() == 1;
+    EndPart(live, live.parts_left.begin()->first, {.finish = FinishReason::kLength});
+    if (was_last) return;
+  }
+}
+
+void EngineLoop::BeginEmbedding(std::vector<TokenId> tokens, RequestId id,
+                                std::promise<Embedding> promise) {
+  ++stats_.requests;
+  stats_.prompt_tokens += tokens.size();
+  Live& live = live_[id];
+  live.id = id;
+  live.submitted = now_;
+  live.promise = std::move(promise);
+  live.parts.push_back({std::nullopt, DraftLength(0)});
+  const SequenceId sequence = ++last_sequence_;
+  live.parts_left[sequence] = 0;
+  owners_[sequence] = id;
+  scheduler_.Add({.id = sequence, .tokens = std::move(tokens), .cache = false, .embedding = true});
+}
+
+void EngineLoop::Cancel(RequestId id) {
+  const auto at = live_.find(id);
+  if (at == live_.end()) return;
+  Live& live = at->second;
+  if (!live.channel) {
+    Fail(live, {Code::kCancelled, "cancelled"});
+    return;
+  }
+  for (size_t left = live.parts_left.size(); left > 0; --left) {
+    const auto [sequence, index] = *live.parts_left.begin();
+    Event event;
+    live.parts[static_cast<size_t>(index)].answer->End(FinishReason::kCancelled, event);
+    EndPart(live, sequence, std::move(event));
+  }
+}
+
+void EngineLoop::CancelAll() {
+  while (!live_.empty()) Cancel(live_.begin()->first);
+}
+
+void EngineLoop::PauseReader(Live& live) {
+  if (live.paused) return;
+  live.paused = now_;
+  ++stats_.paused;
+  for (const auto& [sequence, index] : live.parts_left) scheduler_.Pause(sequence);
+}
+
+void EngineLoop::ResumeReader(RequestId id) {
+  const auto at = live_.find(id);
+  if (at == live_.end() || !at->second.paused) return;
+  at->second.paused.reset();
+  --stats_.paused;
+  for (const auto& [sequence, index] : at->second.parts_left) scheduler_.Resume(sequence);
+}
+
+void EngineLoop::EndLate() {
+  for (const SequenceId sequence : scheduler_.Expired(Ticks(now_))) {
+    Live* live = Find(sequence);
+    Event event;
+    live->parts[static_cast<size_t>(live->parts_left.at(sequence))].answer->End(
+        FinishReason::kDeadline, event);
+    EndPart(*live, sequence, std::move(event));
+  }
+}
+
+void EngineLoop::EndStalled() {
+  if (stats_.paused == 0) return;
+  std::vector<Live*> stalled;
+  for (auto& [id, live] : live_)
+    if (live.paused && now_ - *live.paused >= options_.stall_limit) stalled.push_back(&live);
+  for (Live* live : stalled)
+    Fail(*live, {Code::kCancelled,
+                 fmt::format("the reader took nothing for {} ms", options_.stall_limit.count())});
+}
+
+void EngineLoop::ProposeDrafts() {
+  if (options_.draft_tokens <= 0) return;
+  for (const auto& [sequence, id] : owners_) {
+    if (!scheduler_.IsDecoding(sequence)) continue;
+    const Live& live = live_.at(id);
+    const Part& part = live.parts[static_cast<size_t>(live.parts_left.at(sequence))];
+    scheduler_.SetDraft(sequence, ProposeDraft(part.answer->history(), part.draft.length()));
+  }
+}
+
+void EngineLoop::Step() {
+  ProposeDrafts();
+  const Plan plan = scheduler_.Next();
+  if (plan.items.empty()) return;
+  const auto start = now_;
+  for (const PlanItem& item : plan.items) NoteBegin(*Find(item.id), start);
+  const auto output = Forward(plan);
+  now_ = Clock::now();
+  ++stats_.steps;
+  stats_.last_batch_rows = std::ssize(plan.tokens);
+  stats_.step_time.Add(Seconds(now_ - start));
+  stats_.busy_seconds += Seconds(now_ - start);
+  if (!output) {
+    FailPlan(plan, output.error());
+    return;
+  }
+  size_t row = 0;
+  for (const PlanItem& item : plan.items) {
+    const auto rows = static_cast<size_t>(item.rows);
+    if (plan.embedding)
+      TakeEmbedding(item, *output);
+    else
+      TakeTokens(item, std::span(plan.tokens).subspan(row, rows), *output);
+    row += rows;
+  }
+}
+
+Result<FloatView> EngineLoop::Forward(const Plan& plan) {
+  for (const BlockCopy& copy : plan.copies) TERN_TRY(parts_.cache.CopyBlock(copy.from, copy.to));
+  const auto tables = plan.Spans();
+  return parts_.executor.Forward(
+      {plan.tokens, plan.positions, plan.sequences, tables, plan.logit_rows,
+       plan.embedding ? BatchOutput::kHidden : BatchOutput::kLogits},
+      parts_.cache);
+}
+
+void EngineLoop::FailPlan(const Plan& plan, const Error& error) {
+  for (const PlanItem& item : plan.items)
+    if (Live* live = Find(item.id)) Fail(*live, error);
+}
+
+void EngineLoop::NoteBegin(Live& live, Clock::time_point start) {
+  if (live.begun) return;
+  live.begun = start;
+  --queued_;
+  stats_.queue_time.Add(Seconds(start - live.submitted));
+}
+
+void EngineLoop::TakeEmbedding(const PlanItem& item, FloatView rows) {
+  Live& live = *Find(item.id);
+  // Preemption starts over. In the order of positions, so the sum doesn't depend on the chunks.
+  if (item.position == 0) live.sum.assign(static_cast<size_t>(rows.cols), 0);
+  for (int64_t r = item.first_logit; r < item.first_logit + item.logits; ++r)
+    for (int64_t c = 0; c < rows.cols; ++c)
+      live.sum[static_cast<size_t>(c)] += double{rows.Row(r)[c]};
+  scheduler_.Commit(item, {});
+  const int64_t tokens = std::ssize(scheduler_.Tokens(item.id));
+  if (item.position + item.rows < tokens) return;
+  double norm = 0;
+  for (double& value : live.sum) {
+    value /= static_cast<double>(tokens);
+    norm += value * value;
+  }
+  norm = std::sqrt(norm);
+  std::vector<float> result;
+  for (const double value : live.sum)
+    result.push_back(static_cast<float>(norm > 0 ? value / norm : 0));
+  live.promise.set_value(std::move(result));
+  ++stats_.finished;
+  scheduler_.Remove(item.id);
+  Leave(live);
+}
+
+void EngineLoop::TakeTokens(const PlanItem& item, std::span<const TokenId> run, FloatView logits) {
+  Live* live = Find(item.id);
+  if (live == nullptr) return;  // failed with an earlier item of the same request
+  const int index = live->parts_left.at(item.id);
+  Part& part = live->parts[static_cast<size_t>(index)];
+  // Rows of the embedding beyond the vocabulary are padding and never sampled.
+  const auto vocab = static_cast<size_t>(
+      std::min<int64_t>(logits.cols, static_cast<int64_t>(parts_.tokenizer.size())));
+  const auto drafts = run.last(static_cast<size_t>(item.drafts));
+  std::vector<TokenId> sampled;
+  Event event{.index = index};
+  for (int64_t i = 0; i < item.logits; ++i) {
+    const auto id = part.answer->Step({logits.Row(item.first_logit + i), vocab}, event);
+    if (!id) {
+      Fail(*live, id.error());
+      return;
+    }
+    sampled.push_back(*id);
+    if (event.finish) break;
+    const int64_t tokens = item.position + item.rows - item.drafts + std::ssize(sampled);
+    if (tokens > options_.scheduler.context) {
+      part.answer->End(FinishReason::kContext, event);
+      break;
+    }
+    if (i < item.drafts && *id != drafts[static_cast<size_t>(i)]) break;
+  }
+  scheduler_.Commit(item, sampled);
+  if (sampled.empty()) return;
+
+  const int64_t accepted = std::ssize(sampled) - 1;
+  part.draft.Record(item.drafts, accepted);
+  part.stats.drafted_tokens += item.drafts;
+  part.stats.accepted_tokens += accepted;
+  stats_.drafted_tokens += static_cast<uint64_t>(item.drafts);
+  stats_.accepted_tokens += static_cast<uint64_t>(accepted);
+  NoteTokens(*live, part, std::ssize(sampled));
+  if (event.finish) {
+    EndPart(*live, item.id, std::move(event));
+    return;
+  }
+  event.stats = part.stats;
+  if (!live->channel->Push(std::move(event))) PauseReader(*live);
+}
+
+void EngineLoop::NoteTokens(Live& live, Part& part, int64_t tokens) {
+  stats_.generated_tokens += static_cast<uint64_t>(tokens);
+  part.stats.generated_tokens += tokens;
+  if (part.first_token == Clock::time_point{}) {
+    part.first_token = now_;
+    part.stats.queue_seconds = Seconds(*live.begun - live.submitted);
+    part.stats.prefill_seconds = Seconds(now_ - *live.begun);
+    stats_.time_to_first_token.Add(Seconds(now_ - live.submitted));
+    if (tokens > 1) stats_.between_tokens.Add(0, static_cast<uint64_t>(tokens - 1));
+  } else {
+    stats_.between_tokens.Add(Seconds(now_ - part.last_token) / static_cast<double>(tokens),
+                              static_cast<uint64_t>(tokens));
+  }
+  part.last_token = now_;
+  part.stats.decode_seconds = Seconds(now_ - part.first_token);
+}
+
+void EngineLoop::EndPart(Live& live, SequenceId sequence, Event event) {
+  const int index = live.parts_left.at(sequence);
+  Part& part = live.parts[static_cast<size_t>(index)];
+  part.stats.cached_tokens = std::max<int64_t>(0, scheduler_.CachedTokens(sequence));
+  if (index == 0) stats_.cached_tokens += static_cast<uint64_t>(part.stats.cached_tokens);
+  event.index = index;
+  event.stats = part.stats;
+  const bool cut =
+      event.finish == FinishReason::kCancelled || event.finish == FinishReason::kDeadline;
+  scheduler_.Remove(sequence);
+  owners_.erase(sequence);
+  live.parts_left.erase(sequence);
+  const bool is_last = live.parts_left.empty();
+  if (is_last) ++(event.error ? stats_.failed : cut ? stats_.cancelled : stats_.finished);
+  const bool room = live.channel->Push(std::move(event));
+  if (is_last)
+    Leave(live);
+  else if (!room)
+    PauseReader(live);
+}
+
+// All that is left of it ends with the error.
+void EngineLoop::Fail(Live& live, const Error& error) {
+  if (!live.channel) {
+    ++(error.code == Code::kCancelled ? stats_.cancelled : stats_.failed);
+    scheduler_.Remove(live.parts_left.begin()->first);
+    live.promise.set_value(tl::unexpected(error));
+    Leave(live);
+    return;
+  }
+  for (size_t left = live.parts_left.size(); left > 0; --left)
+    EndPart(live, live.parts_left.begin()->first, {.error = error});
+}
+
+// The request has ended; `live` is gone afterwards.
+void EngineLoop::Leave(Live& live) {
+  if (!live.begun) --queued_;
+  if (live.paused) --stats_.paused;
+  for (const auto& [sequence, index] : live.parts_left) owners_.erase(sequence);
+  live_.erase(live.id);
+  ++left_;
+}
+
+void EngineLoop::PublishStats() {
+  stats_.running = scheduler_.active();
+  stats_.waiting = scheduler_.waiting();
+  stats_.preempted = scheduler_.preempted();
+  stats_.kv_blocks = scheduler_.allocator().blocks();
+  stats_.kv_blocks_used = scheduler_.allocator().used();
+  stats_.kv_blocks_cached = scheduler_.allocator().cached();
+  if (const auto passed = now_ - window_; passed >= kRateWindow) {
+    stats_.prompt_rate =
+        static_cast<double>(stats_.prompt_tokens - window_prompt_) / Seconds(passed);
+    stats_.generated_rate =
+        static_cast<double>(stats_.generated_tokens - window_generated_) / Seconds(passed);
+    window_ = now_;
+    window_prompt_ = stats_.prompt_tokens;
+    window_generated_ = stats_.generated_tokens;
+  }
+  const std::lock_guard lock(mutex_);
+  published_ = stats_;
+  if (left_ == 0) return;
+  outstanding_ -= std::exchange(left_, 0);
+  ended_.notify_all();
+}
+
+}  // namespace tern
