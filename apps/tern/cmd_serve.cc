@@ -59,7 +59,8 @@ Result<int> Serve(Options& options) {
   options.http.timeout = seconds(options.timeout);
   options.http.idle_timeout = seconds(options.idle_timeout);
   options.http.max_body = static_cast<size_t>(options.body_limit_kib) << 10;
-  options.engine.memory_budget = options.memory_budget_mib << 20;
+  options.engine.memory_budget = static_cast<uint64_t>(options.memory_budget_mib) << 20;
+  options.engine.stall_limit = options.http.timeout;
   TERN_ASSIGN_OR_RETURN(ApiKeys keys, ApiKeys::Load(options.keys, options.key_file));
   // Destroyed in reverse: the engine's thread wakes the server's, which therefore stays longest.
   TERN_ASSIGN_OR_RETURN(const auto server, HttpServer::Bind(options.http));
@@ -81,7 +82,8 @@ Result<int> Serve(Options& options) {
                         options.engine.max_sequences, engine->context()));
   server->WaitForStop();
   PrintNote("stopping: running answers are finished, new requests get 503");
-  TERN_TRY(engine->Drain(seconds(options.drain_timeout)));
+  if (const Status drained = engine->Drain(seconds(options.drain_timeout)); !drained)
+    PrintNote(drained.error().message);
   // What the engine has written still has to reach the clients.
   shutdown.grace = options.http.timeout;
   return kExitOk;

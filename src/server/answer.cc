@@ -28,7 +28,7 @@ Json TimingsJson(const GenerationStats& stats) {
   // The first token comes with the prompt's pass, so decoding made one less.
   const int64_t predicted = stats.generated_tokens;
   const int64_t decoded = std::max<int64_t>(0, predicted - 1);
-  return {{"cache_n", stats.cached_tokens},
+  Json json = {{"cache_n", stats.cached_tokens},
           {"prompt_n", prompt},
           {"prompt_ms", stats.prefill_seconds * 1e3},
           {"prompt_per_token_ms", per_token_ms(stats.prefill_seconds, prompt)},
@@ -37,6 +37,11 @@ Json TimingsJson(const GenerationStats& stats) {
           {"predicted_ms", stats.decode_seconds * 1e3},
           {"predicted_per_token_ms", per_token_ms(stats.decode_seconds, decoded)},
           {"predicted_per_second", stats.DecodeRate()}};
+  if (stats.drafted_tokens > 0) {
+    json["draft_n"] = stats.drafted_tokens;
+    json["draft_n_accepted"] = stats.accepted_tokens;
+  }
+  return json;
 }
 
 const char* FinishReasonJson(FinishReason reason) {

@@ -6,6 +6,7 @@
 
 #include "server/generation_reply.h"
 #include "server/metrics.h"
+#include "server/web_files.h"
 
 namespace tern {
 namespace {
@@ -30,6 +31,32 @@ class WithFields final : public HttpReply {
   std::unique_ptr<HttpReply> inner_;
   Fields fields_;
 };
+
+const WebFile* FindWebFile(std::string_view path) {
+  for (const WebFile& file : WebFiles())
+    if (file.path == path) return &file;
+  return nullptr;
+}
+
+// A file of the page. Browsers ask each time, and are mostly told that it is the same.
+std::unique_ptr<HttpReply> WebReply(const WebFile& file, const HttpRequest& request) {
+  constexpr int kNotModified = 304;
+  HttpHead head{.content_type = std::string(file.content_type),
+                .fields = {{"ETag", std::string(file.etag)},
+                           {"Cache-Control", "no-cache"},
+                           {"Content-Security-Policy", std::string(kWebSecurityPolicy)},
+                           {"X-Content-Type-Options", "nosniff"},
+                           {"Referrer-Policy", "no-referrer"}}};
+  if (request.Field("If-None-Match") != file.etag)
+    return ReadyReply(std::move(head), std::string(file.bytes));
+  head.status = kNotModified;
+  return ReadyReply(std::move(head), "");
+}
+
+std::unique_ptr<HttpReply> MethodRefused(const char* allowed) {
+  return ReadyReply({.status = 405, .fields = {{"Allow", allowed}}},
+                    RenderError({405, fmt::format("expected the method {}", allowed)}));
+}
 
 std::unique_ptr<HttpReply> JsonReply(std::string json) { return ReadyReply({}, std::move(json)); }
 
@@ -176,11 +203,14 @@ std::unique_ptr<HttpReply> Api::Dispatch(HttpRequest request) {
   const Route* route = nullptr;
   for (const Route& candidate : Routes())
     if (request.path == candidate.path) route = &candidate;
-  if (route == nullptr) return ErrorReply({404, "there is nothing at this path"});
-  const bool head = request.method == "HEAD" && std::string_view(route->method) == "GET";
-  if (request.method != route->method && !head)
-    return ReadyReply({.status = 405, .fields = {{"Allow", route->method}}},
-                      RenderError({405, fmt::format("expected the method {}", route->method)}));
+  const bool get = request.method == "GET" || request.method == "HEAD";
+  if (route == nullptr) {
+    const WebFile* file = FindWebFile(request.path);
+    if (file == nullptr) return ErrorReply({404, "there is nothing at this path"});
+    return get ? WebReply(*file, request) : MethodRefused("GET");
+  }
+  const bool is_get = std::string_view(route->method) == "GET";
+  if (is_get ? !get : request.method != route->method) return MethodRefused(route->method);
   if ((route->needs & Route::kKey) != 0 &&
       !keys_.Admits(request.Field("Authorization"), request.Field("X-Api-Key")))
     return ErrorReply({401, "missing or wrong API key, expected Authorization: Bearer KEY", "",

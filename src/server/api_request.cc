@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 namespace tern {
@@ -143,9 +144,11 @@ ApiResult<ApiRequest> ParseRequest(Endpoint endpoint, std::string_view body) {
   TERN_TRY_API(ReadGeneration(*json, request));
   TERN_TRY_API(ReadSeed(*json, request.seed));
   TERN_TRY_API(ReadLogprobs(*json, request));
+  if (request.echo && request.logprobs)
+    return Refuse("echo", "found true, expected false with logprobs: the prompt's are not computed");
   TERN_TRY_API(ReadStreaming(*json, request));
   TERN_TRY_API(ReadBool({*json, "cache_prompt"}, request.cache_prompt));
-  if (endpoint != Endpoint::kResponses) TERN_TRY_API(ReadConstraint(*json, request));
+  if (endpoint != Endpoint::kResponses) TERN_TRY_API(ReadTextFormat(*json, request));
   return request;
 }
 

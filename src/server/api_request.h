@@ -36,7 +36,7 @@ struct ToolChoice {
 };
 
 /// What the text is held to.
-struct Constraint {
+struct TextFormat {
   enum class Kind : uint8_t { kNone, kJsonObject, kJsonSchema, kGbnf };
   Kind kind = Kind::kNone;
   std::string text = {};   // the schema or grammar
@@ -54,7 +54,7 @@ struct ApiRequest {
   Json template_arguments = Json::object();  // chat_template_kwargs
   GenerationOptions generation = {};         // its seed counts only when `seed` is there
   std::optional<uint64_t> seed = {};
-  Constraint constraint = {};
+  TextFormat format = {};
   int n = 1;
   bool stream = false;
   bool include_usage = false;  // of a stream
@@ -72,10 +72,10 @@ ApiResult<ApiRequest> ParseRequest(Endpoint endpoint, std::string_view body);
 
 // Parts of it, a file each.
 
-/// max_tokens and its other names, sampling, stop, logit_bias, constraint: what says how the text
+/// max_tokens and its other names, sampling, stop, logit_bias, format: what says how the text
 /// is made.
 ApiStatus ReadGeneration(const Json& body, ApiRequest& request);
-ApiStatus ReadConstraint(const Json& body, ApiRequest& request);
+ApiStatus ReadTextFormat(const Json& body, ApiRequest& request);
 ApiStatus ReadMessages(const Json& body, std::vector<ApiMessage>& out);
 /// A text, or a list of parts of these types with a "text" each.
 ApiStatus ReadContent(const Json& value, const std::string& field, std::string& out);
@@ -86,7 +86,7 @@ ApiStatus ReadResponses(const Json& body, ApiRequest& request);
 
 /// {"type":"json_schema",...} and its kin; `field` is its full name.
 ApiStatus ReadFormat(const Json& format, const std::string& field, bool nested,
-                     Constraint& constraint);
+                     TextFormat& out);
 
 /// A list of token ids.
 ApiStatus ReadIds(const Json& value, const std::string& field, std::vector<TokenId>& out);

@@ -55,6 +55,8 @@ std::string_view ReasonPhrase(int status) {
       return "OK";
     case 204:
       return "No Content";
+    case 304:
+      return "Not Modified";
     case 400:
       return "Bad Request";
     case 401:
@@ -100,7 +102,7 @@ std::string FormatHead(const HttpHead& head, std::optional<size_t> length,
   if (!head.content_type.empty()) add("Content-Type", head.content_type);
   for (const auto& [name, value] : head.fields) add(name, value);
   if (length) {
-    if (head.status != 204) add("Content-Length", std::to_string(*length));
+    if (head.status != 204 && head.status != 304) add("Content-Length", std::to_string(*length));
   } else if (!context.http10) {
     add("Transfer-Encoding", "chunked");
   }

@@ -23,6 +23,18 @@ const char* Name(Type type) {
   return "summary";
 }
 
+void AddSummary(const char* name, const char* help, const Histogram& histogram,
+                PrometheusText& out) {
+  constexpr std::pair<const char*, double> kQuantiles[] = {
+      {"0.5", 50}, {"0.95", 95}, {"0.99", 99}};
+  out.Begin(name, Type::kSummary, help);
+  for (const auto& [quantile, percent] : kQuantiles)
+    out.Value(histogram.count() == 0 ? std::nan("") : histogram.Percentile(percent),
+              fmt::format("quantile=\"{}\"", quantile));
+  out.Value(histogram.sum(), {}, "_sum");
+  out.Value(static_cast<double>(histogram.count()), {}, "_count");
+}
+
 void AddHttp(const HttpStats& http, PrometheusText& out) {
   const auto number = [](uint64_t count) { return static_cast<double>(count); };
   out.Add("tern_connections", Type::kGauge, "Connections that are open.", number(http.connections));
@@ -80,6 +92,22 @@ std::string RenderMetrics(const EngineStats* engine, const HttpStats& http) {
     out.Value(static_cast<double>(count), fmt::format("result=\"{}\"", result));
   gauge("tern_requests_running", "Requests being read or answered.", s.running);
   gauge("tern_requests_waiting", "Requests in the queue.", s.waiting);
+  gauge("tern_requests_paused", "Requests whose reader is behind.", s.paused);
+  gauge("tern_batch_rows", "Rows of the last forward pass.", s.last_batch_rows);
+  gauge("tern_kv_blocks", "Blocks of the cache of keys and values.", s.kv_blocks);
+  gauge("tern_kv_blocks_used", "Blocks that running requests hold.", s.kv_blocks_used);
+  gauge("tern_kv_blocks_cached", "Blocks kept for the prefix cache alone.", s.kv_blocks_cached);
+  counter("tern_preemptions_total", "Sequences that lost their blocks for want of room.",
+          s.preempted);
+  counter("tern_draft_tokens_total", "Tokens guessed ahead.", s.drafted_tokens);
+  counter("tern_draft_tokens_accepted_total", "Guessed tokens that were right.",
+          s.accepted_tokens);
+  counter("tern_steps_total", "Forward passes.", s.steps);
+  AddSummary("tern_ttft_seconds", "Time to the first token.", s.time_to_first_token, out);
+  AddSummary("tern_inter_token_seconds", "Time between two tokens of an answer.",
+             s.between_tokens, out);
+  AddSummary("tern_queue_seconds", "Time until a request was begun.", s.queue_time, out);
+  AddSummary("tern_step_seconds", "Time of a forward pass.", s.step_time, out);
   return out.Take();
 }
 

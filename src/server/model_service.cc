@@ -6,6 +6,7 @@
 
 #include "server/chat_prompt.h"
 #include "server/generation_reply.h"
+#include "server/held_text.h"
 
 namespace tern {
 namespace {
@@ -61,11 +62,18 @@ ApiResult<std::unique_ptr<HttpReply>> ModelService::Generate(Endpoint endpoint,
   if (!prompts) return tl::unexpected(std::move(prompts.error()));
   request.generation.sampling.seed = request.seed ? *request.seed : RandomBits();
 
+  auto grammar = GrammarOf(request);
+  if (!grammar) return tl::unexpected(std::move(grammar.error()));
+  request.generation.grammar = *std::move(grammar);
+
   AnswerContext context{.head = NewHead(endpoint)};
   std::vector<RequestHandle> handles;
   for (std::vector<TokenId>& prompt : *prompts) {
     if (request.echo) context.prompts.push_back(engine_.tokenizer().Decode(prompt));
-    Request submitted{.prompt = std::move(prompt), .options = request.generation, .n = request.n};
+    Request submitted;
+    submitted.prompt = std::move(prompt);
+    submitted.options = request.generation;
+    submitted.n = request.n;
     submitted.deadline = std::chrono::steady_clock::now() + options_.time_limit;
     submitted.cache_prompt = request.cache_prompt;
     auto handle = engine_.Submit(std::move(submitted));

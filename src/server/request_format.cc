@@ -6,17 +6,17 @@
 namespace tern {
 namespace {
 
-ApiStatus TakeSchema(const Json* schema, const std::string& field, Constraint& out) {
+ApiStatus TakeSchema(const Json* schema, const std::string& field, TextFormat& out) {
   if (schema == nullptr) return Refuse(field, "missing, expected a JSON schema");
   if (!schema->is_object() && !schema->is_boolean())
     return WrongType(field, *schema, "a JSON schema");
-  out = {Constraint::Kind::kJsonSchema, Dump(*schema), field};
+  out = {TextFormat::Kind::kJsonSchema, Dump(*schema), field};
   return {};
 }
 
 }  // namespace
 
-ApiStatus ReadFormat(const Json& format, const std::string& field, bool nested, Constraint& out) {
+ApiStatus ReadFormat(const Json& format, const std::string& field, bool nested, TextFormat& out) {
   if (!format.is_object()) return WrongType(field, format, "an object");
   std::string type;
   TERN_TRY_API(ReadString({format, "type", field + ".type"}, type));
@@ -25,7 +25,7 @@ ApiStatus ReadFormat(const Json& format, const std::string& field, bool nested, 
     // llama-server's way to give a schema here.
     if (const Json* schema = Member(format, "schema"))
       return TakeSchema(schema, field + ".schema", out);
-    out = {Constraint::Kind::kJsonObject, {}, field};
+    out = {TextFormat::Kind::kJsonObject, {}, field};
     return {};
   }
   if (type != "json_schema")
@@ -38,18 +38,18 @@ ApiStatus ReadFormat(const Json& format, const std::string& field, bool nested, 
   return TakeSchema(Member(*holder, "schema"), name + ".schema", out);
 }
 
-ApiStatus ReadConstraint(const Json& body, ApiRequest& request) {
-  Constraint& constraint = request.constraint;
+ApiStatus ReadTextFormat(const Json& body, ApiRequest& request) {
+  TextFormat& held_to = request.format;
   if (const Json* format = Member(body, "response_format"))
-    TERN_TRY_API(ReadFormat(*format, "response_format", true, constraint));
+    TERN_TRY_API(ReadFormat(*format, "response_format", true, held_to));
   if (const Json* schema = Member(body, "json_schema"))
-    TERN_TRY_API(TakeSchema(schema, "json_schema", constraint));
+    TERN_TRY_API(TakeSchema(schema, "json_schema", held_to));
   std::string grammar;
   TERN_TRY_API(ReadString({body, "grammar"}, grammar));
   if (grammar.empty()) return {};
-  if (constraint.kind != Constraint::Kind::kNone)
-    return Refuse("grammar", fmt::format("there is {} too, expected one of them", constraint.field));
-  constraint = {Constraint::Kind::kGbnf, std::move(grammar), "grammar"};
+  if (held_to.kind != TextFormat::Kind::kNone)
+    return Refuse("grammar", fmt::format("there is {} too, expected one of them", held_to.field));
+  held_to = {TextFormat::Kind::kGbnf, std::move(grammar), "grammar"};
   return {};
 }
 

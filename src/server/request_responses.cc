@@ -85,7 +85,7 @@ ApiStatus ReadResponses(const Json& body, ApiRequest& request) {
   if (text == nullptr) return {};
   if (!text->is_object()) return WrongType("text", *text, "an object");
   const Json* format = Member(*text, "format");
-  return format == nullptr ? ApiStatus() : ReadFormat(*format, "text.format", false, request.constraint);
+  return format == nullptr ? ApiStatus() : ReadFormat(*format, "text.format", false, request.format);
 }
 
 }  // namespace tern
