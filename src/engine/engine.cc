@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/engine_loop.h"
+#include "engine/grammar_constraint.h"
 #include "platform/machine.h"
 
 namespace tern {
@@ -62,7 +63,7 @@ Engine::Engine(std::unique_ptr<Session> session, const EngineOptions& options)
                         .cache = session_->cache(),
                         .tokenizer = *session_->tokenizer(),
                         .vocab = session_->model().config.vocab,
-                        .constrain = {}};
+                        .constrain = MakeGrammarConstraints(*session_->tokenizer())};
   loop_ = std::make_unique<EngineLoop>(
       parts, LoopOptions{.scheduler = {.blocks = shape.blocks,
                                        .token_budget = rows,

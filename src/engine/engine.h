@@ -59,7 +59,7 @@ class Engine {
   const ExecutionPlan& plan() const { return session_->plan(); }
   /// Positions that a sequence may have.
   int64_t context() const { return context_; }
-  /// For tests: blocks, sequences and requests agree.
+  /// For tests: blocks, sequences and requests agree. Stats() afterwards is as new as this.
   Status CheckIntegrity() const;
 
  private:

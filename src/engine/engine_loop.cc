@@ -1,7 +1,6 @@
 #include "engine/engine_loop.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 namespace tern {
@@ -142,6 +141,8 @@ EngineStats EngineLoop::Stats() const {
   const std::lock_guard lock(mutex_);
   EngineStats stats = published_;
   stats.refused = refused_;
+  // The loop sleeps when there is nothing to do.
+  if (Clock::now() - published_at_ > 2 * kRateWindow) stats.prompt_rate = stats.generated_rate = 0;
   return stats;
 }
 
@@ -155,6 +156,7 @@ Status EngineLoop::CheckIntegrity() {
     if (status && (parts != owners_.size() || std::cmp_not_equal(parts, scheduler_.size())))
       status = tern::Fail(Code::kInternal, "{} answers, {} sequences, {} of them scheduled", parts,
                           owners_.size(), scheduler_.size());
+    PublishStats();
     promise->set_value(status);
   });
   return future.get();
@@ -302,150 +304,6 @@ void EngineLoop::EndStalled() {
                  fmt::format("the reader took nothing for {} ms", options_.stall_limit.count())});
 }
 
-void EngineLoop::ProposeDrafts() {
-  if (options_.draft_tokens <= 0) return;
-  for (const auto& [sequence, id] : owners_) {
-    if (!scheduler_.IsDecoding(sequence)) continue;
-    const Live& live = live_.at(id);
-    const Part& part = live.parts[static_cast<size_t>(live.parts_left.at(sequence))];
-    scheduler_.SetDraft(sequence, ProposeDraft(part.answer->history(), part.draft.length()));
-  }
-}
-
-void EngineLoop::Step() {
-  ProposeDrafts();
-  const Plan plan = scheduler_.Next();
-  if (plan.items.empty()) return;
-  const auto start = now_;
-  for (const PlanItem& item : plan.items) NoteBegin(*Find(item.id), start);
-  const auto output = Forward(plan);
-  now_ = Clock::now();
-  ++stats_.steps;
-  stats_.last_batch_rows = std::ssize(plan.tokens);
-  stats_.step_time.Add(Seconds(now_ - start));
-  stats_.busy_seconds += Seconds(now_ - start);
-  if (!output) {
-    FailPlan(plan, output.error());
-    return;
-  }
-  size_t row = 0;
-  for (const PlanItem& item : plan.items) {
-    const auto rows = static_cast<size_t>(item.rows);
-    if (plan.embedding)
-      TakeEmbedding(item, *output);
-    else
-      TakeTokens(item, std::span(plan.tokens).subspan(row, rows), *output);
-    row += rows;
-  }
-}
-
-Result<FloatView> EngineLoop::Forward(const Plan& plan) {
-  for (const BlockCopy& copy : plan.copies) TERN_TRY(parts_.cache.CopyBlock(copy.from, copy.to));
-  const auto tables = plan.Spans();
-  return parts_.executor.Forward(
-      {plan.tokens, plan.positions, plan.sequences, tables, plan.logit_rows,
-       plan.embedding ? BatchOutput::kHidden : BatchOutput::kLogits},
-      parts_.cache);
-}
-
-void EngineLoop::FailPlan(const Plan& plan, const Error& error) {
-  for (const PlanItem& item : plan.items)
-    if (Live* live = Find(item.id)) Fail(*live, error);
-}
-
-void EngineLoop::NoteBegin(Live& live, Clock::time_point start) {
-  if (live.begun) return;
-  live.begun = start;
-  --queued_;
-  stats_.queue_time.Add(Seconds(start - live.submitted));
-}
-
-void EngineLoop::TakeEmbedding(const PlanItem& item, FloatView rows) {
-  Live& live = *Find(item.id);
-  // Preemption starts over. In the order of positions, so the sum doesn't depend on the chunks.
-  if (item.position == 0) live.sum.assign(static_cast<size_t>(rows.cols), 0);
-  for (int64_t r = item.first_logit; r < item.first_logit + item.logits; ++r)
-    for (int64_t c = 0; c < rows.cols; ++c)
-      live.sum[static_cast<size_t>(c)] += double{rows.Row(r)[c]};
-  scheduler_.Commit(item, {});
-  const int64_t tokens = std::ssize(scheduler_.Tokens(item.id));
-  if (item.position + item.rows < tokens) return;
-  double norm = 0;
-  for (double& value : live.sum) {
-    value /= static_cast<double>(tokens);
-    norm += value * value;
-  }
-  norm = std::sqrt(norm);
-  std::vector<float> result;
-  for (const double value : live.sum)
-    result.push_back(static_cast<float>(norm > 0 ? value / norm : 0));
-  live.promise.set_value(std::move(result));
-  ++stats_.finished;
-  scheduler_.Remove(item.id);
-  Leave(live);
-}
-
-void EngineLoop::TakeTokens(const PlanItem& item, std::span<const TokenId> run, FloatView logits) {
-  Live* live = Find(item.id);
-  if (live == nullptr) return;  // failed with an earlier item of the same request
-  const int index = live->parts_left.at(item.id);
-  Part& part = live->parts[static_cast<size_t>(index)];
-  // Rows of the embedding beyond the vocabulary are padding and never sampled.
-  const auto vocab = static_cast<size_t>(
-      std::min<int64_t>(logits.cols, static_cast<int64_t>(parts_.tokenizer.size())));
-  const auto drafts = run.last(static_cast<size_t>(item.drafts));
-  std::vector<TokenId> sampled;
-  Event event{.index = index};
-  for (int64_t i = 0; i < item.logits; ++i) {
-    const auto id = part.answer->Step({logits.Row(item.first_logit + i), vocab}, event);
-    if (!id) {
-      Fail(*live, id.error());
-      return;
-    }
-    sampled.push_back(*id);
-    if (event.finish) break;
-    const int64_t tokens = item.position + item.rows - item.drafts + std::ssize(sampled);
-    if (tokens > options_.scheduler.context) {
-      part.answer->End(FinishReason::kContext, event);
-      break;
-    }
-    if (i < item.drafts && *id != drafts[static_cast<size_t>(i)]) break;
-  }
-  scheduler_.Commit(item, sampled);
-  if (sampled.empty()) return;
-
-  const int64_t accepted = std::ssize(sampled) - 1;
-  part.draft.Record(item.drafts, accepted);
-  part.stats.drafted_tokens += item.drafts;
-  part.stats.accepted_tokens += accepted;
-  stats_.drafted_tokens += static_cast<uint64_t>(item.drafts);
-  stats_.accepted_tokens += static_cast<uint64_t>(accepted);
-  NoteTokens(*live, part, std::ssize(sampled));
-  if (event.finish) {
-    EndPart(*live, item.id, std::move(event));
-    return;
-  }
-  event.stats = part.stats;
-  if (!live->channel->Push(std::move(event))) PauseReader(*live);
-}
-
-void EngineLoop::NoteTokens(Live& live, Part& part, int64_t tokens) {
-  stats_.generated_tokens += static_cast<uint64_t>(tokens);
-  part.stats.generated_tokens += tokens;
-  if (part.first_token == Clock::time_point{}) {
-    part.first_token = now_;
-    part.stats.queue_seconds = Seconds(*live.begun - live.submitted);
-    part.stats.prefill_seconds = Seconds(now_ - *live.begun);
-    stats_.time_to_first_token.Add(Seconds(now_ - live.submitted));
-    if (tokens > 1) stats_.between_tokens.Add(0, static_cast<uint64_t>(tokens - 1));
-  } else {
-    stats_.between_tokens.Add(Seconds(now_ - part.last_token) / static_cast<double>(tokens),
-                              static_cast<uint64_t>(tokens));
-  }
-  part.last_token = now_;
-  part.stats.decode_seconds = Seconds(now_ - part.first_token);
-}
-
 void EngineLoop::EndPart(Live& live, SequenceId sequence, Event event) {
   const int index = live.parts_left.at(sequence);
   Part& part = live.parts[static_cast<size_t>(index)];
@@ -507,6 +365,7 @@ void EngineLoop::PublishStats() {
   }
   const std::lock_guard lock(mutex_);
   published_ = stats_;
+  published_at_ = now_;
   if (left_ == 0) return;
   outstanding_ -= std::exchange(left_, 0);
   ended_.notify_all();

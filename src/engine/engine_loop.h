@@ -13,6 +13,7 @@
 #include "engine/answer.h"
 #include "engine/draft.h"
 #include "engine/engine_stats.h"
+#include "engine/grammar_constraint.h"
 #include "engine/inbox.h"
 #include "engine/request.h"
 #include "engine/scheduler.h"
@@ -28,7 +29,7 @@ struct LoopParts {
   const Tokenizer& tokenizer;
   int64_t vocab = 0;  // token ids that the executor takes
   /// Null: grammars are refused.
-  std::function<std::unique_ptr<Constraint>(std::shared_ptr<const Grammar>)> constrain = {};
+  ConstraintMaker constrain = {};
 };
 
 struct LoopOptions {
@@ -124,8 +125,9 @@ class EngineLoop {
   Clock::time_point window_ = now_;       // the rates' beginning, and the counts then
   uint64_t window_prompt_ = 0, window_generated_ = 0;
 
-  mutable std::mutex mutex_;  // of the next two
+  mutable std::mutex mutex_;  // of the next three
   EngineStats published_;
+  Clock::time_point published_at_ = {};
   int64_t outstanding_ = 0;  // accepted and not ended
   mutable std::condition_variable ended_;
   std::thread thread_;  // last: it uses all the others

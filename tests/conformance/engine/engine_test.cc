@@ -4,9 +4,11 @@
 
 #include <gtest/gtest.h>
 
-#include <thread>
+#include <algorithm>
+#include <regex>
 
 #include "base/rng.h"
+#include "grammar/grammar.h"
 #include "registry/registry.h"
 
 namespace tern {
@@ -205,6 +207,34 @@ TEST(Engine, AThousandCancelsLeaveNothing) {
   EXPECT_TRUE(ok) << ok.error().message;
   EXPECT_EQ(engine->Stats().kv_blocks_used, 0);
   EXPECT_EQ(engine->Stats().running + engine->Stats().waiting, 0);
+}
+
+TEST(Engine, AnswersOfAGrammarAreOfItWithAndWithoutGuesses) {
+  const auto grammar =
+      Grammar::FromGbnf("root ::= (\"The cat \" | \"A dog \") [a-z]+ (\" \" [a-z]+)? \".\"");
+  ASSERT_TRUE(grammar) << grammar.error().message;
+  std::vector<std::vector<Text>> runs;
+  for (const int guesses : {0, 4}) {
+    const auto engine = NewEngine({.draft_tokens = guesses});
+    std::vector<Text>& texts = runs.emplace_back();
+    for (Request request : Requests(engine->tokenizer())) {
+      if (texts.size() == 8) break;
+      request.options.grammar = *grammar;
+      request.options.stop.clear();
+      request.options.min_tokens = 0;
+      request.options.max_tokens = 60;
+      auto handle = engine->Submit(std::move(request));
+      ASSERT_TRUE(handle) << handle.error().message;
+      texts.push_back(Read(*handle));
+      if (texts.back().finish != FinishReason::kEndOfText) continue;  // long words
+      EXPECT_TRUE(
+          std::regex_match(texts.back().text, std::regex("(The cat |A dog )[a-z]+( [a-z]+)?\\.")))
+          << texts.back().text;
+    }
+  }
+  EXPECT_EQ(runs[0], runs[1]);
+  const auto ended = [](const Text& text) { return text.finish == FinishReason::kEndOfText; };
+  EXPECT_GE(std::count_if(runs[0].begin(), runs[0].end(), ended), 4);
 }
 
 TEST(Engine, MemoryBudgets) {

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 
 namespace tern {
 namespace {
@@ -79,6 +81,72 @@ TEST(Sampler, NanIsNeverPickedAndAllNanIsAnError) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   EXPECT_EQ(Pick({.temperature = 0}, std::vector<float>{nan, 1.0f}), 1);
   EXPECT_FALSE(Sampler({}).Sample(std::vector<float>{nan, nan}, {}));
+}
+
+TEST(Sampler, BiasAndBansComeBeforeAllElse) {
+  const SamplingParams greedy = {.temperature = 0};
+  EXPECT_EQ(*Sampler(greedy, {{3, 10.0f}}).Sample(kLogits, {}), 3);
+  const float never = -std::numeric_limits<float>::infinity();
+  EXPECT_EQ(*Sampler(greedy, {{1, never}}).Sample(kLogits, {}), 4);
+  const std::vector<TokenId> banned = {1, 4};
+  EXPECT_EQ(*Sampler(greedy).Sample(kLogits, {}, {.banned = banned}), 2);
+}
+
+// Allows what is in the set, and counts how often it is asked for everything.
+class SetFilter final : public TokenFilter {
+ public:
+  explicit SetFilter(std::vector<bool> allowed) : allowed_(std::move(allowed)) {}
+  bool Allows(TokenId id) const override { return allowed_[static_cast<size_t>(id)]; }
+  void Mask(std::span<float> logits) const override {
+    ++masks;
+    for (size_t i = 0; i < logits.size(); ++i)
+      if (!allowed_[i]) logits[i] = -std::numeric_limits<float>::infinity();
+  }
+  mutable int masks = 0;
+
+ private:
+  std::vector<bool> allowed_;
+};
+
+TEST(Sampler, AFilterIsAskedForTheMaskOnlyWhenItMatters) {
+  Sampler greedy({.temperature = 0});
+  const SetFilter best({false, true, false, true, false}), other({true, false, false, true, false});
+  EXPECT_EQ(*greedy.Sample(kLogits, {}, {.filter = &best}), 1);
+  EXPECT_EQ(best.masks, 0);
+  EXPECT_EQ(*greedy.Sample(kLogits, {}, {.filter = &other}), 0);
+  EXPECT_EQ(other.masks, 1);
+  Sampler drawing({.temperature = 5, .top_k = 0, .top_p = 1, .min_p = 0, .seed = 1});
+  for (int i = 0; i < 200; ++i) {
+    const auto id = drawing.Sample(kLogits, {}, {.filter = &other});
+    ASSERT_TRUE(id);
+    EXPECT_TRUE(other.Allows(*id));
+  }
+  const SetFilter none(std::vector<bool>(5, false));
+  EXPECT_FALSE(greedy.Sample(kLogits, {}, {.filter = &none}));
+}
+
+// Oracle: sorting everything. With the k best alone, the distribution is that of the same logits
+// where all others are banned.
+TEST(Sampler, TheKBestAreThoseOfAFullSort) {
+  Rng random(9);
+  for (int round = 0; round < 50; ++round) {
+    std::vector<float> logits(200);
+    for (float& logit : logits) logit = static_cast<float>(random.Next() % 40);  // many equals
+    std::vector<TokenId> order(logits.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](TokenId a, TokenId b) {
+      return logits[static_cast<size_t>(a)] > logits[static_cast<size_t>(b)];
+    });
+    const int k = 1 + static_cast<int>(random.Next() % 30);
+    const std::span<const TokenId> others = std::span(order).subspan(static_cast<size_t>(k));
+    SamplingParams few = {
+        .temperature = 3, .top_k = k, .top_p = 1, .min_p = 0, .seed = random.Next()};
+    SamplingParams all = few;
+    all.top_k = 0;
+    Sampler a(few), b(all);
+    for (int i = 0; i < 20; ++i)
+      EXPECT_EQ(*a.Sample(logits, {}), *b.Sample(logits, {}, {.banned = others}));
+  }
 }
 
 TEST(CheckSampling, NamesWhatIsOutOfRange) {
