@@ -17,7 +17,7 @@ function(tern_cpu_target isa)
     "-O3;-fno-math-errno;-Wno-psabi;${ARGN};${unsanitized}")
 endfunction()
 
-tern_module(backend/cpu DEPS tern_backend tern_platform)
+tern_module(backend/cpu DEPS tern_backend tern_memory)
 tern_cpu_target(scalar)
 tern_cpu_target(scalar_head)
 if(TERN_SCALAR_ONLY)

@@ -105,7 +105,7 @@ class ModelBench {
       const CpuFeatures features = DetectCpu();
       TERN_ASSIGN_OR_RETURN(const std::string forced, cpu::ForcedIsa(features));
       constexpr int64_t kPrefillRows = 512;
-      isa = std::string(cpu::SelectKernel(kPrefillRows, features, forced).kernel->isa);
+      isa = std::string(cpu::PickKernel(kPrefillRows, features, forced).isa);
     }
     const int threads = session.backend().threads();
     const auto known = limits_.find(threads);

@@ -1,5 +1,7 @@
 // tern chat: a conversation.
 #include <cstdio>
+#include <ctime>
+#include <filesystem>
 #include <memory>
 #include <optional>
 
@@ -10,7 +12,7 @@
 #include "model_options.h"
 #include "sampling_options.h"
 #include "text_input.h"
-#include "tokenizer/chat_format.h"
+#include "tokenizer/chat_template.h"
 
 namespace tern::cli {
 namespace {
@@ -31,19 +33,19 @@ struct Options {
   ModelOptions model;
   SamplingOptions sampling;
   std::string system;
-  std::string format;
+  std::string chat_template;
   bool no_thinking = false;
 };
 
 class Chat {
  public:
-  Chat(Session& session, ChatFamily family, const Options& options)
+  Chat(Session& session, ChatTemplate chat_template, const Options& options)
       : session_(session),
         tokenizer_(*session.tokenizer()),
         generator_(session.NewGenerator()),
         generation_(ToGenerationOptions(options.sampling, kMaxTokens)),
-        family_(family),
-        thinking_(!options.no_thinking),
+        template_(std::move(chat_template)),
+        no_thinking_(options.no_thinking),
         conversation_(options.system) {}
 
   /// Until the user has had enough.
@@ -64,8 +66,11 @@ class Chat {
  private:
   void Greet() const {
     const std::string& name = session_.model().config.name;
-    fmt::print(stderr, "Chat with {} ({} format). /help lists the commands.\n",
-               name.empty() ? session_.source().path() : name, Name(family_));
+    const std::string format = template_.has_template()
+                                   ? "its template"
+                                   : fmt::format("{} format", Name(template_.family()));
+    fmt::print(stderr, "Chat with {} ({}). /help lists the commands.\n",
+               name.empty() ? session_.source().path() : name, format);
   }
 
   Status Take(const std::string& line) {
@@ -113,11 +118,21 @@ class Chat {
 
   int64_t Capacity() const { return session_.context(); }
 
-  Result<std::vector<TokenId>> Prompt() const {
-    TERN_ASSIGN_OR_RETURN(const auto segments,
-                          RenderChat(family_, tokenizer_, conversation_.messages(),
-                                     {.add_generation_prompt = true, .thinking = thinking_}));
-    return EncodeChat(tokenizer_, segments);
+  Result<std::vector<TokenId>> Prompt() {
+    ChatInput input;
+    for (const ChatMessage& message : conversation_.messages())
+      input.messages.push_back({{"role", message.role}, {"content", message.content}});
+    if (no_thinking_) input.thinking = false;
+    const std::time_t now = std::time(nullptr);
+    std::tm local = {};
+    if (localtime_r(&now, &local) != nullptr) input.now = local;
+    TERN_ASSIGN_OR_RETURN(const RenderedChat rendered, template_.Render(input));
+    if (template_.has_template() && !rendered.from_template && !warned_) {
+      warned_ = true;
+      PrintNote(fmt::format("{}; the {} format takes its place", rendered.why_built_in,
+                            Name(template_.family())));
+    }
+    return EncodeChat(tokenizer_, rendered.segments);
   }
 
   // The prompt, after forgetting what has to be forgotten for an answer to fit.
@@ -178,20 +193,40 @@ class Chat {
   const Tokenizer& tokenizer_;
   Generator generator_;
   GenerationOptions generation_;
-  ChatFamily family_;
-  bool thinking_;
+  ChatTemplate template_;
+  bool no_thinking_;
   Conversation conversation_;
   std::optional<GenerationResult> last_;
+  bool warned_ = false;  // that the template failed
   bool done_ = false;
 };
 
-Result<ChatFamily> FamilyOf(const Session& session, const Options& options) {
-  if (!options.format.empty()) return ParseChatFamily(options.format);
-  const ChatFamily family =
-      DetectChatFamily(*session.tokenizer(), session.model().config.architecture);
-  if (family == ChatFamily::kPlain)
+/// --chat-template: a family by name, else a file.
+Result<ChatTemplate> ChosenTemplate(const Session& session, const std::string& chosen) {
+  const Tokenizer& tokenizer = *session.tokenizer();
+  const std::string& architecture = session.model().config.architecture;
+  const auto family = ParseChatFamily(chosen);
+  if (family) return ChatTemplate::OfFamily(tokenizer, *family);
+  if (!std::filesystem::exists(chosen))
+    return Fail(Code::kNotFound, "--chat-template: there is no such file, and {}",
+                family.error().message);
+  TERN_ASSIGN_OR_RETURN(const std::string source, ReadFileOrStdin(chosen));
+  auto own = ChatTemplate::OfSource(tokenizer, architecture, source);
+  if (!own) return Within(chosen, std::move(own.error()));
+  return own;
+}
+
+Result<ChatTemplate> TemplateOf(const Session& session, const Options& options) {
+  if (!options.chat_template.empty()) return ChosenTemplate(session, options.chat_template);
+  ChatTemplate own =
+      ChatTemplate::OfModel(*session.tokenizer(), session.model().config.architecture);
+  if (own.has_template()) return own;
+  if (!session.tokenizer()->spec().chat_template.empty())
+    PrintNote(
+        fmt::format("{}; the {} format takes its place", own.why_built_in(), Name(own.family())));
+  if (own.family() == ChatFamily::kPlain)
     PrintNote("this model has no chat format: it goes on with what you write, as tern run does");
-  return family;
+  return own;
 }
 
 Result<int> ChatCommand(const Options& options) {
@@ -199,9 +234,9 @@ Result<int> ChatCommand(const Options& options) {
     return UsageError("{}", legal.error().message);
   TERN_TRY(CheckUtf8("system message", options.system));
   TERN_ASSIGN_OR_RETURN(const auto session, OpenSession(options.model, {}));
-  TERN_ASSIGN_OR_RETURN(const ChatFamily family, FamilyOf(*session, options));
+  TERN_ASSIGN_OR_RETURN(ChatTemplate chat_template, TemplateOf(*session, options));
   CatchInterrupts(OnSecondInterrupt::kIgnore);
-  Chat(*session, family, options).Run();
+  Chat(*session, std::move(chat_template), options).Run();
   return kExitOk;
 }
 
@@ -209,9 +244,10 @@ Action Define(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("--system", options->system, "What the model is told before the conversation")
       ->option_text("TEXT");
-  app.add_option("--chat-format", options->format,
-                 "plain, bitnet, llama3, falcon3, falcon-e or chatml (default: the model's)")
-      ->option_text("NAME");
+  app.add_option("--chat-template", options->chat_template,
+                 "A Jinja file, or plain, bitnet, llama3, falcon3, falcon-e or chatml (default: "
+                 "the model's)")
+      ->option_text("FILE|NAME");
   app.add_flag("--no-thinking", options->no_thinking,
                "Models that think before they answer (Qwen3) answer at once");
   AddSamplingOptions(app, options->sampling, kMaxTokens);

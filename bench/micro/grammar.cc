@@ -141,6 +141,13 @@ void Masks(benchmark::State& state, const char* schema, bool warm) {
   state.counters["max_us"] = longest;
 }
 
+void BuildTrie(benchmark::State& state) {
+  std::vector<std::string> pieces(Vocabulary().vocab());
+  for (size_t i = 0; i < pieces.size(); ++i)
+    pieces[i] = Vocabulary().Piece(static_cast<TokenId>(i));
+  for (auto _ : state) benchmark::DoNotOptimize(TokenTrie::Create(pieces, {}));
+}
+
 void CompileSchema(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(Grammar::FromJsonSchema(kSchema));
 }
@@ -150,6 +157,7 @@ BENCHMARK_CAPTURE(Masks, schema_warm, kSchema, true)->Unit(benchmark::kMilliseco
 BENCHMARK_CAPTURE(Masks, object_cold, R"({"type": "object"})", false)
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(Masks, object_warm, R"({"type": "object"})", true)->Unit(benchmark::kMillisecond);
+BENCHMARK(BuildTrie)->Unit(benchmark::kMillisecond);
 BENCHMARK(CompileSchema)->Unit(benchmark::kMillisecond);
 
 }  // namespace

@@ -30,7 +30,7 @@ class RuleSet;
 /// of it: no grammar allows them. Thread rule: immutable, safe to share.
 class TokenTrie {
  public:
-  /// Some 50 ms for 128k tokens: once per tokenizer.
+  /// Some 30 ms for 128k tokens: once per tokenizer.
   static std::shared_ptr<const TokenTrie> Create(const Tokenizer& tokenizer);
   /// pieces[id]: the bytes of a token, "" for one that no text has. ends: tokens that end a text.
   static std::shared_ptr<const TokenTrie> Create(std::span<const std::string> pieces,

@@ -1,5 +1,6 @@
-// Conversations as the model families expect them. tern has no Jinja engine: it recognises the
-// family and renders its format (docs/formats.md, chat formats).
+// Conversations as the model families expect them, without a template: the family is recognised and
+// its built-in format rendered (docs/formats.md, chat formats). chat_template.h runs a file's own
+// template and falls back on this.
 #pragma once
 
 #include <cstdint>

@@ -16,10 +16,14 @@ MODEL = ("-m", "chat.gguf", "--seed", "1")
 DEADLINE = 60
 
 
-def chat_model(path, context=256):
-    """The tiny model with the tokens of ChatML."""
+CHATML = """{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}
+{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"""
+
+
+def chat_model(path, context=256, chat_template=CHATML):
+    """The tiny model with a chat template."""
     gguf = tiny_model.make_gguf()
-    gguf.set("tokenizer.chat_template", tiny_model.STRING, "{{ '<|im_start|>' }}")
+    gguf.set("tokenizer.chat_template", tiny_model.STRING, chat_template)
     gguf.set("bitnet-b1.58.context_length", tiny_model.U32, context)
     return gguf.write(path)
 
@@ -123,7 +127,26 @@ class Plain(CliTest):
         tiny_model.make_gguf().write("tiny.gguf")
         outcome = self.ok("chat", "-m", "tiny.gguf", "-n", 3, stdin=b"hello\n")
         self.assertIn("no chat format", outcome.stderr)
-        self.fails("chat", "-m", "tiny.gguf", "--chat-format", "mime", names=["mime", "chatml"])
+        self.fails("chat", "-m", "tiny.gguf", "--chat-template", "mime", names=["mime", "chatml"])
+
+    def test_a_template_may_come_from_a_file(self):
+        with open("own.jinja", "w", encoding="utf-8") as file:
+            file.write("{% for m in messages %}{{ m.role }}>{{ m.content }}\n{% endfor %}")
+        outcome = self.chat("hello", options=("--temp", 0, "--chat-template", "own.jinja"))
+        same = self.ok("run", "-m", "chat.gguf", "--no-echo", "-n", 12, "--temp", 0, "-p", "user>hello\n")
+        self.assertEqual(outcome.text, same.text)
+        by_name = self.chat("hello", options=("--temp", 0, "--chat-template", "chatml"))
+        self.assertEqual(by_name.stdout, self.chat("hello", options=("--temp", 0)).stdout)
+        with open("bad.jinja", "w", encoding="utf-8") as file:
+            file.write("\n{% include 'x' %}")
+        self.fails("chat", *MODEL, "--chat-template", "bad.jinja", names=["bad.jinja", "line 2", "include"])
+
+    def test_a_template_that_cannot_be_used_gives_way_and_says_so(self):
+        chat_model("include.gguf", 2048, "<|im_start|>{% include 'x' %}")
+        outcome = self.ok("chat", "-m", "include.gguf", "--temp", 0, "-n", 12, stdin=b"hello\n")
+        self.assertIn("include", outcome.stderr)
+        self.assertIn("chatml format takes its place", outcome.stderr)
+        self.assertEqual(outcome.stdout, self.chat("hello", options=("--temp", 0)).stdout)
 
 
 class Terminal:

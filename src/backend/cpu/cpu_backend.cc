@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <memory>
 
 #include "backend/cpu/attention.h"
 #include "backend/cpu/kernel_list.h"
 #include "backend/cpu/token_table.h"
 #include "backend/cpu/weights.h"
 #include "base/math.h"
-#include "platform/pages.h"
+#include "memory/memory_pool.h"
 #include "platform/thread_pool.h"
 
 namespace tern {
@@ -42,10 +43,9 @@ class CpuBackend final : public Backend {
   }
 
   Result<Buffer> Allocate(size_t bytes) override {
-    std::shared_ptr<std::byte> memory = AllocatePages(bytes);
-    if (!memory) return Fail(Code::kResourceExhausted, "cannot allocate {} bytes", bytes);
-    std::byte* data = memory.get();
-    return Buffer(data, bytes, [memory = std::move(memory)](void*) mutable { memory.reset(); });
+    void* data = memory_->TakePages(bytes);
+    if (data == nullptr) return Fail(Code::kResourceExhausted, "cannot allocate {} bytes", bytes);
+    return Buffer(data, bytes, [memory = memory_](void* block) { memory->GivePages(block); });
   }
 
   Result<Buffer> Upload(std::span<const float> values) override {
@@ -91,7 +91,7 @@ class CpuBackend final : public Backend {
   void NormQuantize(FloatView x, const float* gain, float eps,
                     const LinearInput& out) noexcept override {
     pool_.ParallelFor(Index(x.rows), 1, [&](size_t begin, size_t end) {
-      std::vector<float> normed(Index(x.cols));
+      std::vector<float> normed(gain ? Index(x.cols) : 0);
       for (auto r = static_cast<int64_t>(begin); r < static_cast<int64_t>(end); ++r) {
         const float* row = x.Row(r);
         if (gain) {
@@ -233,12 +233,12 @@ class CpuBackend final : public Backend {
 
   // Pairs of tiles, which the kernels like to take together, over the threads.
   void RunTiles(const GemmArgs& args, int64_t tiles) {
-    const cpu::Choice choice = cpu::SelectKernel(args.m, features_, forced_isa_);
+    const cpu::TernaryKernel& kernel = cpu::PickKernel(args.m, features_, forced_isa_);
     pool_.ParallelFor(Index(tiles), 2, [&](size_t begin, size_t end) {
       GemmArgs part = args;
       part.tile_begin = static_cast<int64_t>(begin);
       part.tile_end = static_cast<int64_t>(end);
-      choice.kernel->run(part);
+      kernel.run(part);
     });
   }
 
@@ -246,6 +246,8 @@ class CpuBackend final : public Backend {
   const CpuFeatures features_;
   const std::string forced_isa_;
   const FloatOps& ops_;
+  // Shared with every buffer: they may outlive the backend.
+  std::shared_ptr<MemoryPool> memory_ = std::make_shared<MemoryPool>();
   cpu::Attention attention_{ops_, pool_};
 };
 

@@ -39,11 +39,14 @@ struct Rejection {
   std::string reason;
 };
 
-/// What runs for a number of rows, and why the ones before it in the list don't.
+/// Why the ones before it in the list don't run.
 struct Choice {
   const TernaryKernel* kernel = nullptr;
   std::vector<Rejection> why_not;
 };
+/// What runs for a number of rows.
+const TernaryKernel& PickKernel(int64_t rows, CpuFeatures features, std::string_view forced_isa);
+/// PickKernel with the reasons, which take time to write.
 Choice SelectKernel(int64_t rows, CpuFeatures features, std::string_view forced_isa);
 /// SelectKernel for every number of rows, from 1 on.
 std::vector<KernelRange> KernelRanges(CpuFeatures features, std::string_view forced_isa);

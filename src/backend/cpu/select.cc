@@ -5,20 +5,25 @@
 
 namespace tern::cpu {
 
+const TernaryKernel& PickKernel(int64_t rows, CpuFeatures features, std::string_view forced_isa) {
+  for (const TernaryKernel& kernel : AllKernels())
+    if ((kernel.needs & features) == kernel.needs &&
+        (forced_isa.empty() ? rows >= kernel.min_rows : kernel.isa == forced_isa))
+      return kernel;
+  return AllKernels().back();
+}
+
 Choice SelectKernel(int64_t rows, CpuFeatures features, std::string_view forced_isa) {
-  Choice choice;
+  Choice choice{&PickKernel(rows, features, forced_isa), {}};
   for (const TernaryKernel& kernel : AllKernels()) {
+    if (&kernel == choice.kernel) break;
     std::string reason;
     if ((kernel.needs & features) != kernel.needs)
       reason = fmt::format("this CPU lacks {}", DescribeCpu(kernel.needs & ~features));
     else if (!forced_isa.empty() && kernel.isa != forced_isa)
       reason = fmt::format("TERN_FORCE_ISA is {}", forced_isa);
-    else if (forced_isa.empty() && rows < kernel.min_rows)
+    else
       reason = fmt::format("for {} rows and more, not {}", kernel.min_rows, rows);
-    if (reason.empty()) {
-      choice.kernel = &kernel;
-      break;
-    }
     choice.why_not.push_back({kernel.name, std::move(reason)});
   }
   return choice;
@@ -29,7 +34,7 @@ std::vector<KernelRange> KernelRanges(CpuFeatures features, std::string_view for
   for (const TernaryKernel& kernel : AllKernels()) borders.insert(kernel.min_rows);
   std::vector<KernelRange> ranges;
   for (const int64_t rows : borders) {
-    const std::string_view kernel = SelectKernel(rows, features, forced_isa).kernel->name;
+    const std::string_view kernel = PickKernel(rows, features, forced_isa).name;
     if (!ranges.empty() && ranges.back().kernel == kernel) continue;
     if (!ranges.empty()) ranges.back().last_rows = rows - 1;
     ranges.push_back({rows, 0, std::string(kernel)});

@@ -135,7 +135,7 @@ void Int8Table::DecodeRowTo(int64_t row, std::span<float> out) const {
 }
 
 void Int8Table::Logits(FloatView x, const LogitsContext& context, FloatView logits) const {
-  const int64_t stride = planes_ * kPlaneCols;
+  const int64_t stride = InputStride(x.cols);
   std::vector<int8_t> q(Index(x.rows * stride), 0);
   std::vector<float> steps(Index(x.rows));
   std::vector<int32_t> sums(Index(x.rows));

@@ -149,7 +149,7 @@ function blockNode(block) {
     case 'heading':
       return element('p', {class: 'heading'}, element('strong', {}, ...inline(block.text, false)));
     default:
-      return element('p', {}, ...inline(block.text));
+      return element('p', {}, ...inline(block.text.trimStart()));  // models like to begin with a space
   }
 }
 

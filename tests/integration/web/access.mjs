@@ -76,6 +76,19 @@ check('screen readers hear sentences and the end', async (page) => {
   assert.deepEqual(await page.evaluate(() => window.heard), ['The answer is on its way.', 'The answer is complete.']);
 });
 
+check('sentences are said once, and not too often', async (page) => {
+  const said = await page.evaluate(async () => {
+    const {SentenceAnnouncer} = await import(new URL('web/announcer.js', location.href));
+    const speaker = new SentenceAnnouncer();
+    speaker.update('One. Tw', 2000);
+    speaker.update('One. Two. ', 2100);
+    speaker.update('One. Two. Three? Fo', 9000);
+    speaker.finish('One. Two. Three? Four');
+    return [...document.getElementById('live').children].map((line) => line.textContent);
+  });
+  assert.deepEqual(said, ['One.', 'Two. Three?', 'Four']);
+});
+
 for (const colorScheme of ['light', 'dark']) {
   check(`accessibility rules, ${colorScheme}`, async (page) => {
     assert.deepEqual(await violations(page), []);

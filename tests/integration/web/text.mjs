@@ -25,7 +25,7 @@ check('Markdown becomes nodes, and halves of it stay text', async (page) => {
     return box.innerHTML;
   }, text);
   for (const [source, html] of [
-    ['one\ntwo\n\nthree', '<p>one\ntwo</p><p>three</p>'],
+    [' one\ntwo\n\nthree', '<p>one\ntwo</p><p>three</p>'],
     ['a **b `c`** d `` e`f `` *g*', '<p>a <strong>b <code>c</code></strong> d <code>e`f</code> *g*</p>'],
     ['a ** b ** c `d', '<p>a ** b ** c `d</p>'],
     ['# Title #\ntext', '<p><strong>Title</strong></p><p>text</p>'],

@@ -38,6 +38,24 @@ TERN_INLINE float Reduce(F16 v) {
   return v[0] + v[1];
 }
 
+TERN_INLINE F16 Larger(F16 a, F16 b) { return a < b ? b : a; }
+
+// Of 16 lanes without NaN.
+TERN_INLINE float Largest(F16 v) {
+  v = Larger(
+      v, __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15));
+  v = Larger(v, __builtin_shufflevector(v, v, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7));
+  v = Larger(v, __builtin_shufflevector(v, v, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3));
+  return v[0] < v[1] ? v[1] : v[0];
+}
+
+TERN_INLINE int32_t Total(I16 v) {
+  v += __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15);
+  v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7);
+  v += __builtin_shufflevector(v, v, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3);
+  return v[0] + v[1];
+}
+
 TERN_INLINE F16 HalfToFloat16(H16 h) {
   // Shifting the exponent and multiplying by 2^112 rebuilds normal and subnormal halves exactly;
   // infinities and NaN come out with exponent 143 and are patched.
@@ -96,16 +114,20 @@ TERN_INLINE I16 RoundToInt8(F16 x) {
 inline void Quantize(const float* x, int64_t n, int8_t* q, float* step, int32_t* sum) {
   const int64_t whole = n / kLanes * kLanes;
   const F16 tail = LoadTail(x + whole, n - whole);
-  F16 largest = {};
-  const auto take = [&largest](F16 v) __attribute__((always_inline)) {
+  // The maximum of numbers doesn't depend on the order, so four chains hide the latency. NaN is
+  // never the larger one.
+  F16 tops[4] = {};
+  const auto take = [&tops](int chain, F16 v) __attribute__((always_inline)) {
     const F16 magnitude = __builtin_bit_cast(F16, __builtin_bit_cast(U16, v) & 0x7fffffffu);
-    largest = largest < magnitude ? magnitude : largest;
+    tops[chain] = Larger(tops[chain], magnitude);
   };
-  for (int64_t i = 0; i < whole; i += kLanes) take(Load(x + i));
-  take(tail);
-  float top = 1e-5f;
-  for (int64_t i = 0; i < kLanes; ++i) top = top < largest[i] ? largest[i] : top;
-  const float s = 127.0f / top;
+  int64_t at = 0;
+  for (; at + 4 * kLanes <= whole; at += 4 * kLanes)
+    for (int chain = 0; chain < 4; ++chain) take(chain, Load(x + at + chain * kLanes));
+  for (; at < whole; at += kLanes) take(0, Load(x + at));
+  take(1, tail);
+  const float largest = Largest(Larger(Larger(tops[0], tops[1]), Larger(tops[2], tops[3])));
+  const float s = 127.0f / (largest > 1e-5f ? largest : 1e-5f);
   I16 total = {};
   for (int64_t i = 0; i < whole; i += kLanes) {
     const I16 v = RoundToInt8(Load(x + i) * s);
@@ -113,8 +135,7 @@ inline void Quantize(const float* x, int64_t n, int8_t* q, float* step, int32_t*
     *reinterpret_cast<B16*>(q + i) = __builtin_convertvector(v, B16);
   }
   const I16 rest = RoundToInt8(tail * s);
-  int32_t all = 0;
-  for (int64_t i = 0; i < kLanes; ++i) all += total[i];
+  int32_t all = Total(total);
   for (int64_t i = whole; i < n; ++i) {
     q[i] = static_cast<int8_t>(rest[i - whole]);
     all += rest[i - whole];

@@ -16,9 +16,11 @@ constexpr int64_t kBlockCols = kStepCols * kStepsPerPad;    // inputs of a tile
 constexpr int64_t kBlockBytes = kStepBytes * kStepsPerPad;  // packed
 constexpr int64_t kPairOutputs = 2 * kTileRows;             // two tiles of weights
 
-// Longer inputs are cut into panels of weights of at most this many blocks, which stay in the
-// second-level cache while rows of x stream by.
-constexpr int64_t kPanelBlocks = 40;
+// Inputs are cut into panels of weights of at most this many blocks. Two tiles of them (16 KiB) and
+// as much of x fit in the first-level cache together, so that only x comes from the second level:
+// that way a core of Sapphire Rapids multiplies at 72% of its peak, at 53% with panels of 40.
+// Loading and storing unfinished sums between panels costs less than what shows.
+constexpr int64_t kPanelBlocks = 8;
 constexpr int64_t kWidenAhead = 2;
 // The hardware's prefetcher stops at the end of a page.
 constexpr int64_t kCodesAhead = 4096;
@@ -172,11 +174,32 @@ inline void FewRows(const GemmArgs& a, int64_t tile) {
 // Widened weights: both tiles of a pair.
 using Panel = uint8_t[2][kPanelBlocks * kTileBytes];
 
+// Asks for the codes of the panel after this one, a few lines beside each block: all at once they
+// would fill the buffers that loads wait in.
+class CodesAhead {
+ public:
+  // `lines` at `codes` and as many at `other`, over `blocks` blocks.
+  CodesAhead(const uint8_t* codes, const uint8_t* other, int64_t lines, int64_t blocks)
+      : codes_(codes), other_(other), lines_(lines), at_once_((lines + blocks - 1) / blocks) {}
+
+  [[gnu::always_inline]] inline void BesideBlock() {
+    for (int64_t i = 0; i < at_once_ && next_ < lines_; ++i, ++next_) {
+      __builtin_prefetch(codes_ + next_ * 64, 0, 2);
+      __builtin_prefetch(other_ + next_ * 64, 0, 2);
+    }
+  }
+
+ private:
+  const uint8_t* codes_;
+  const uint8_t* other_;
+  int64_t lines_, at_once_, next_ = 0;
+};
+
 // Adds one panel to the sums of a pair of row tiles. The first rows of a panel widen it on their
 // way, two blocks ahead (see FewRows): stores and tile multiplications overlap.
 template <bool kTwoRowTiles, bool kTwoTiles, bool kWiden>
 inline void PanelRows(const GemmArgs& a, const uint8_t* codes, int64_t blocks, const int8_t* x,
-                      bool first, Panel& panel, PairSums& sums) {
+                      bool first, Panel& panel, PairSums& sums, CodesAhead& ahead) {
   const int64_t pair_bytes = a.apart * a.steps * kStepBytes;
   const auto widen = [&](int64_t b) {
     if (b >= blocks) return;
@@ -192,20 +215,11 @@ inline void PanelRows(const GemmArgs& a, const uint8_t* codes, int64_t blocks, c
     LoadSums<kTwoRowTiles, kTwoTiles>(sums);
   for (int64_t b = 0; b < blocks; ++b) {
     if constexpr (kWiden) widen(b + kWidenAhead);
+    if constexpr (!kWiden) ahead.BesideBlock();
     MultiplyBlock<kTwoRowTiles, kTwoTiles>(x + b * kBlockCols, a.x_stride,
                                            panel[0] + b * kTileBytes, panel[1] + b * kTileBytes);
   }
   StoreSums<kTwoRowTiles, kTwoTiles>(sums);
-}
-
-// The outputs of a pair of row tiles are written in lines of 64 bytes, far apart and not in the
-// cache: asked for before the multiplications, they arrive during them.
-inline void PrefetchOutputs(const GemmArgs& a, int64_t tile, int64_t m, int64_t rows) {
-  for (int64_t r = 0; r < rows; ++r) {
-    const float* y = a.y + (m + r) * a.y_stride + tile * kTileRows;
-    __builtin_prefetch(y, 1);
-    if (a.gate == GateKind::kNone) __builtin_prefetch(y + kTileRows, 1);
-  }
 }
 
 // Rows [m_begin, m_end), at most kMostRows.
@@ -215,7 +229,9 @@ inline void ManyRows(const GemmArgs& a, int64_t tile, int64_t m_begin, int64_t m
   PairSums sums[kMostRows / kPairRows];
   alignas(64) PairTotals totals[kMostRows];
   const uint8_t* tile_codes = a.codes + tile * a.steps * kStepBytes;
-  const int64_t group_blocks = a.steps / kStepsPerPad / a.groups;
+  const int64_t blocks = a.steps / kStepsPerPad, group_blocks = blocks / a.groups;
+  const uint8_t* next_tiles =
+      tile_codes + (kTwoTiles && a.apart == 1 ? 2 : 1) * blocks * kBlockBytes;
   const int64_t panels = (group_blocks + kPanelBlocks - 1) / kPanelBlocks;
   const int64_t panel_blocks = (group_blocks + panels - 1) / panels;
   for (int64_t g = 0; g < a.groups; ++g) {
@@ -224,18 +240,20 @@ inline void ManyRows(const GemmArgs& a, int64_t tile, int64_t m_begin, int64_t m
       const int64_t count = end - b < panel_blocks ? end - b : panel_blocks;
       const bool first = b == g * group_blocks;
       const uint8_t* codes = tile_codes + b * kBlockBytes;
+      const uint8_t* next = b + count < blocks ? codes + count * kBlockBytes : next_tiles;
+      CodesAhead ahead(next, next + a.apart * blocks * kBlockBytes, count * kBlockBytes / 64,
+                       count * ((m_end - m_begin + kPairRows - 1) / kPairRows));
       for (int64_t m = m_begin; m < m_end; m += kPairRows) {
         const int64_t rows = m_end - m < kPairRows ? m_end - m : kPairRows;
         const int8_t* x = a.x + m * a.x_stride + b * kBlockCols;
         PairSums& pair = sums[(m - m_begin) / kPairRows];
         const bool finished = b + count == end;
-        if (finished && g + 1 == a.groups) PrefetchOutputs(a, tile, m, rows);
         if (rows < kPairRows) ConfigureTiles(rows);
         const auto add = rows > 16 ? (m == m_begin ? PanelRows<true, kTwoTiles, true>
                                                    : PanelRows<true, kTwoTiles, false>)
                                    : (m == m_begin ? PanelRows<false, kTwoTiles, true>
                                                    : PanelRows<false, kTwoTiles, false>);
-        add(a, codes, count, x, first, panel, pair);
+        add(a, codes, count, x, first, panel, pair, ahead);
         if (rows < kPairRows) ConfigureTiles(kPairRows);
         if (finished) FinishGroup<kTwoTiles>(a, pair, m, rows, tile, g, totals + (m - m_begin));
       }

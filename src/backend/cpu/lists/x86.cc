@@ -29,6 +29,7 @@ const FloatTarget kFloatTargets[] = {
 };
 
 constexpr Int8LogitsKernel kInt8Logits[] = {
+    {"logits_q8_s8_n16k4_amx", "amx", kAmx, kAmxRows, LogitsQ8S8N16k4_Amx},
     {"logits_q8_s8_n16k4_avx512vnni", "avx512vnni", kAvx512Both, 1, LogitsQ8S8N16k4_Avx512Vnni},
     {"logits_q8_s8_n16k4_avxvnni", "avxvnni", kCpuAvx2 | kCpuAvxVnni, 1, LogitsQ8S8N16k4_AvxVnni},
     {"logits_q8_s8_n16k4_avx2", "avx2", kCpuAvx2, 1, LogitsQ8S8N16k4_Avx2},

@@ -15,6 +15,7 @@ void LogitsQ8S8N16k4_Scalar(const Int8LogitsArgs& args);
 void LogitsQ8S8N16k4_Avx2(const Int8LogitsArgs& args);
 void LogitsQ8S8N16k4_AvxVnni(const Int8LogitsArgs& args);
 void LogitsQ8S8N16k4_Avx512Vnni(const Int8LogitsArgs& args);
+void LogitsQ8S8N16k4_Amx(const Int8LogitsArgs& args);
 void LogitsQ8S8N16k4_Neon(const Int8LogitsArgs& args);
 void LogitsQ8S8N16k4_NeonDotProd(const Int8LogitsArgs& args);
 
