@@ -40,7 +40,8 @@ ModelService::ModelService(Engine& engine, ModelServiceOptions options)
     : engine_(engine),
       options_(std::move(options)),
       created_(UnixTime()),
-      family_(DetectChatFamily(engine.tokenizer(), engine.model().config.architecture)),
+      template_(
+          ChatTemplate::OfModel(engine.tokenizer(), engine.model().config.architecture)),
       id_prefix_(fmt::format("{:016x}", RandomBits())) {}
 
 std::unique_ptr<HttpReply> ModelService::Complete(Endpoint endpoint, std::string_view body) {
@@ -119,7 +120,7 @@ ApiResult<std::vector<std::vector<TokenId>>> ModelService::Prompts(
       }
     }
   } else {
-    auto segments = RenderPrompt(request, family_, tokenizer);
+    auto segments = RenderPrompt(request, template_);
     if (!segments) return tl::unexpected(std::move(segments.error()));
     prompts.push_back(EncodeChat(tokenizer, *segments));
   }

@@ -10,7 +10,7 @@
 #include "engine/engine.h"
 #include "server/answer.h"
 #include "server/http.h"
-#include "tokenizer/chat_format.h"
+#include "tokenizer/chat_template.h"
 
 namespace tern {
 
@@ -49,7 +49,7 @@ class ModelService {
   Engine& engine_;
   const ModelServiceOptions options_;
   const int64_t created_;
-  const ChatFamily family_;
+  const ChatTemplate template_;
   const std::string id_prefix_;  // differs from process to process
   std::atomic<uint64_t> next_id_ = 0;
 };

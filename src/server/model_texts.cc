@@ -100,7 +100,8 @@ std::unique_ptr<HttpReply> ModelService::Embed(std::string_view text) {
                 {"model", options_.model},
                 {"usage", {{"prompt_tokens", tokens}, {"total_tokens", tokens}}}};
   };
-  return Reply(embed(), fmt::format("prompt {} tokens", tokens));
+  const ApiResult<Json> answer = embed();
+  return Reply(answer, fmt::format("prompt {} tokens", tokens));
 }
 
 std::unique_ptr<HttpReply> ModelService::Tokenize(std::string_view text) {
@@ -152,7 +153,7 @@ std::unique_ptr<HttpReply> ModelService::ApplyTemplate(std::string_view text) {
   const auto apply = [&]() -> ApiResult<Json> {
     const auto request = ParseRequest(Endpoint::kChat, text);
     if (!request) return tl::unexpected(request.error());
-    const auto segments = RenderPrompt(*request, family_, engine_.tokenizer());
+    const auto segments = RenderPrompt(*request, template_);
     if (!segments) return tl::unexpected(segments.error());
     std::string prompt;
     for (const ChatSegment& segment : *segments) prompt += segment.text;

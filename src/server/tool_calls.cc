@@ -138,7 +138,8 @@ ToolCallReader::Found ToolCallReader::Finish() {
   if (state_ == State::kTagged)
     if (auto call = ParseCall(std::string_view(held_).substr(kOpen.size())))
       Add({*std::move(call)}, found);
-  const bool blanks_after_calls = state_ == State::kStart && called_;
+  const bool blanks_after_calls =
+      called_ && held_.find_first_not_of(kBlank) == std::string::npos;
   if (found.calls.empty() && !blanks_after_calls) found.content = std::move(held_);
   held_.clear();
   return found;
