@@ -78,8 +78,8 @@ Result<int> Serve(Options& options) {
                          .build = "tern " TERN_VERSION,
                          .slots = options.engine.max_sequences,
                          .time_limit = seconds(options.time_limit)});
-  PrintNote(fmt::format("ready: {}, {} sequences of {} tokens", name,
-                        options.engine.max_sequences, engine->context()));
+  PrintNote(fmt::format("ready: {}, {} sequences of {} tokens", name, options.engine.max_sequences,
+                        engine->context()));
   server->WaitForStop();
   PrintNote("stopping: running answers are finished, new requests get 503");
   if (const Status drained = engine->Drain(seconds(options.drain_timeout)); !drained)
@@ -94,7 +94,7 @@ void DefineLimits(CLI::App& app, Options& options) {
   app.add_option("--queue", options.engine.max_queue,
                  "Requests that may wait; more are told to try again later (default 1024)")
       ->option_text("N")
-      ->check(CLI::Range(0, 1000000))
+      ->check(CLI::Range(1, 1 << 20))
       ->group(kGroup);
   app.add_option("--connections", options.http.max_connections,
                  "Connections that may be open at once (default 512); more get 503")

@@ -66,8 +66,7 @@ std::string_view OptionName(std::string_view argument) {
 // Arguments as CLI11 takes them, last one first.
 std::vector<std::string> Arguments(int argc, char** argv) {
   std::vector<std::string> arguments;
-  for (int i = argc - 1; i > 0; --i)
-    arguments.emplace_back(OptionName(argv[i]));
+  for (int i = argc - 1; i > 0; --i) arguments.emplace_back(OptionName(argv[i]));
   return arguments;
 }
 

@@ -212,10 +212,10 @@ Result<std::unique_ptr<Session>> OpenSession(const ModelOptions& options,
 
 Result<std::unique_ptr<Engine>> OpenEngine(const ModelOptions& options, EngineOptions engine) {
   TERN_ASSIGN_OR_RETURN(engine.session, ToSessionOptions(options, {}));
-  TERN_ASSIGN_OR_RETURN(auto opened,
-                        WithProgress(options, engine.session, [&](std::unique_ptr<Backend> backend) {
-                          return Engine::Create(std::move(backend), engine);
-                        }));
+  TERN_ASSIGN_OR_RETURN(
+      auto opened, WithProgress(options, engine.session, [&](std::unique_ptr<Backend> backend) {
+        return Engine::Create(std::move(backend), engine);
+      }));
   PrintNotes(opened->model(), &opened->tokenizer(), options.context);
   return opened;
 }

@@ -72,8 +72,12 @@ void Ring(benchmark::State& state) {
 }
 
 void Sizes(benchmark::internal::Benchmark* benchmark) {
-  for (const auto& [from, blocks] : {std::pair{64, 4096}, {1024, 4096}, {8 << 10, 512},
-                                     {64 << 10, 128}, {400 << 10, 32}, {4 << 20, 8}})
+  for (const auto& [from, blocks] : {std::pair{64, 4096},
+                                     {1024, 4096},
+                                     {8 << 10, 512},
+                                     {64 << 10, 128},
+                                     {400 << 10, 32},
+                                     {4 << 20, 8}})
     benchmark->Args({from, blocks});
 }
 

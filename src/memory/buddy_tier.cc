@@ -46,8 +46,8 @@ bool BuddyTier::AddChunk() {
 }
 
 void* BuddyTier::Take(size_t bytes) {
-  const auto wanted = static_cast<size_t>(
-      std::bit_width((std::max(bytes, kSmallest) - 1) / kSmallest));
+  const auto wanted =
+      static_cast<size_t>(std::bit_width((std::max(bytes, kSmallest) - 1) / kSmallest));
   size_t order = wanted;
   while (order < kOrders && free_[order] == nullptr) ++order;
   if (order == kOrders) {
@@ -57,7 +57,8 @@ void* BuddyTier::Take(size_t bytes) {
   FreeBlock* block = free_[order];
   Remove(block, order);
   Chunk& chunk = *chunks_.at(Base(block));
-  const auto unit = static_cast<size_t>(reinterpret_cast<std::byte*>(block) - Base(block)) / kSmallest;
+  const auto unit =
+      static_cast<size_t>(reinterpret_cast<std::byte*>(block) - Base(block)) / kSmallest;
   while (order > wanted) {
     --order;
     const size_t half = unit + (size_t{1} << order);

@@ -17,8 +17,8 @@ Result<MemoryBudget::Reservation> MemoryBudget::Reserve(MemoryUse use, uint64_t 
   }
   std::string others;
   for (size_t i = 0; i < kMemoryUses; ++i)
-    others += fmt::format("{}{} {}", i == 0 ? "" : ", ", Name(static_cast<MemoryUse>(i)),
-                          reserved_[i]);
+    others +=
+        fmt::format("{}{} {}", i == 0 ? "" : ", ", Name(static_cast<MemoryUse>(i)), reserved_[i]);
   return Fail(Code::kResourceExhausted,
               "memory budget: {} want {} bytes, free are {} of {} (reserved: {})", Name(use), bytes,
               free, limit_, others);

@@ -44,9 +44,9 @@ enum class TierSource : uint8_t { kPool, kSystem };
 /// (memory/streaming_ring.h) for what leaves in the order it came.
 class MemoryPool : public std::pmr::memory_resource {
  public:
-  static constexpr size_t kAlignment = 64;        // of every block
-  static constexpr size_t kMaxAlignment = 4096;   // that can be asked for
-  static constexpr size_t kSlabFrom = 4096;       // bytes
+  static constexpr size_t kAlignment = 64;       // of every block
+  static constexpr size_t kMaxAlignment = 4096;  // that can be asked for
+  static constexpr size_t kSlabFrom = 4096;      // bytes
   static constexpr size_t kMappedFrom = (size_t{1} << 20) + 1;
 
   struct Sources {

@@ -32,8 +32,7 @@ class StreamingRing {
   };
   using Memory = std::unique_ptr<std::byte, std::function<void(std::byte*)>>;
 
-  StreamingRing(Memory memory, size_t capacity)
-      : memory_(std::move(memory)), capacity_(capacity) {}
+  StreamingRing(Memory memory, size_t capacity) : memory_(std::move(memory)), capacity_(capacity) {}
 
   Memory memory_;
   size_t capacity_ = 0;

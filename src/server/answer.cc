@@ -29,14 +29,14 @@ Json TimingsJson(const GenerationStats& stats) {
   const int64_t predicted = stats.generated_tokens;
   const int64_t decoded = std::max<int64_t>(0, predicted - 1);
   Json json = {{"cache_n", stats.cached_tokens},
-          {"prompt_n", prompt},
-          {"prompt_ms", stats.prefill_seconds * 1e3},
-          {"prompt_per_token_ms", per_token_ms(stats.prefill_seconds, prompt)},
-          {"prompt_per_second", stats.PrefillRate()},
-          {"predicted_n", predicted},
-          {"predicted_ms", stats.decode_seconds * 1e3},
-          {"predicted_per_token_ms", per_token_ms(stats.decode_seconds, decoded)},
-          {"predicted_per_second", stats.DecodeRate()}};
+               {"prompt_n", prompt},
+               {"prompt_ms", stats.prefill_seconds * 1e3},
+               {"prompt_per_token_ms", per_token_ms(stats.prefill_seconds, prompt)},
+               {"prompt_per_second", stats.PrefillRate()},
+               {"predicted_n", predicted},
+               {"predicted_ms", stats.decode_seconds * 1e3},
+               {"predicted_per_token_ms", per_token_ms(stats.decode_seconds, decoded)},
+               {"predicted_per_second", stats.DecodeRate()}};
   if (stats.drafted_tokens > 0) {
     json["draft_n"] = stats.drafted_tokens;
     json["draft_n_accepted"] = stats.accepted_tokens;

@@ -33,8 +33,8 @@ class ChatWriter final : public AnswerWriter {
       out += Chunk(index, {{"content", found.content}}, nullptr, std::move(logprobs));
     for (size_t i = 0; i < found.calls.size(); ++i) {
       const size_t number = calls_before + i;
-      Json call = ToolCallJson(found.calls[i], CallId(head_, index, number),
-                               static_cast<int>(number));
+      Json call =
+          ToolCallJson(found.calls[i], CallId(head_, index, number), static_cast<int>(number));
       out += Chunk(index, {{"tool_calls", Json::array({std::move(call)})}}, nullptr);
     }
     if (event.finish) out += Chunk(index, Json::object(), FinishOf(choice));
@@ -57,10 +57,8 @@ class ChatWriter final : public AnswerWriter {
 
  private:
   Json Head(const char* object) const {
-    return {{"id", head_.id},
-            {"object", object},
-            {"created", head_.created},
-            {"model", head_.model}};
+    return {
+        {"id", head_.id}, {"object", object}, {"created", head_.created}, {"model", head_.model}};
   }
 
   static Json FinishOf(const ChoiceState& choice) {

@@ -90,12 +90,8 @@ class ResponsesWriter final : public AnswerWriter {
   Json Call(size_t index, const char* status) const {
     const ToolCall& call = choice_.calls[index];
     const std::string id = CallId(head_, 0, index);
-    return {{"id", "fc_" + id},
-            {"type", "function_call"},
-            {"status", status},
-            {"call_id", id},
-            {"name", call.name},
-            {"arguments", call.arguments}};
+    return {{"id", "fc_" + id}, {"type", "function_call"}, {"status", status},
+            {"call_id", id},    {"name", call.name},       {"arguments", call.arguments}};
   }
 
   // A message comes first, if there is one.
@@ -106,7 +102,9 @@ class ResponsesWriter final : public AnswerWriter {
     has_message_ = message_open_ = true;
     std::string out = Emit("response.output_item.added",
                            {{"output_index", 0}, {"item", Message("in_progress", false)}});
-    const Json empty = {{"type", "output_text"}, {"text", ""}, {"annotations", Json::array()},
+    const Json empty = {{"type", "output_text"},
+                        {"text", ""},
+                        {"annotations", Json::array()},
                         {"logprobs", Json::array()}};
     return out + Emit("response.content_part.added", {{"item_id", MessageId()},
                                                       {"output_index", 0},
@@ -135,8 +133,8 @@ class ResponsesWriter final : public AnswerWriter {
     begun["arguments"] = "";
     const size_t output = OutputIndex(index);
     const Json at = {{"item_id", begun["id"]}, {"output_index", output}};
-    std::string out = Emit("response.output_item.added",
-                           {{"output_index", output}, {"item", std::move(begun)}});
+    std::string out =
+        Emit("response.output_item.added", {{"output_index", output}, {"item", std::move(begun)}});
     Json delta = at;
     delta["delta"] = call.arguments;
     out += Emit("response.function_call_arguments.delta", std::move(delta));
@@ -158,23 +156,23 @@ class ResponsesWriter final : public AnswerWriter {
     }
     const SamplingParams& sampling = request_.generation.sampling;
     const bool cut = std::string_view(status) == "incomplete";
-    Json response = {{"id", head_.id},
-                     {"object", "response"},
-                     {"created_at", head_.created},
-                     {"status", status},
-                     {"error", nullptr},
-                     {"incomplete_details", cut ? Json{{"reason", "max_output_tokens"}} : Json()},
-                     {"instructions", request_.instructions.empty() ? Json()
-                                                                    : Json(request_.instructions)},
-                     {"metadata", request_.metadata},
-                     {"model", head_.model},
-                     {"output", std::move(output)},
-                     {"parallel_tool_calls", true},
-                     {"temperature", sampling.temperature},
-                     {"tool_choice", "auto"},
-                     {"tools", request_.tools},
-                     {"top_p", sampling.top_p},
-                     {"usage", nullptr}};
+    Json response = {
+        {"id", head_.id},
+        {"object", "response"},
+        {"created_at", head_.created},
+        {"status", status},
+        {"error", nullptr},
+        {"incomplete_details", cut ? Json{{"reason", "max_output_tokens"}} : Json()},
+        {"instructions", request_.instructions.empty() ? Json() : Json(request_.instructions)},
+        {"metadata", request_.metadata},
+        {"model", head_.model},
+        {"output", std::move(output)},
+        {"parallel_tool_calls", true},
+        {"temperature", sampling.temperature},
+        {"tool_choice", "auto"},
+        {"tools", request_.tools},
+        {"top_p", sampling.top_p},
+        {"usage", nullptr}};
     if (!over) return response;
     const GenerationStats& stats = choice_.stats;
     response["usage"] = {{"input_tokens", stats.prompt_tokens},

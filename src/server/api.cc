@@ -83,9 +83,8 @@ struct Api::Route {
 std::span<const Api::Route> Api::Routes() {
   using Reply = std::unique_ptr<HttpReply>;
   constexpr int kBoth = Route::kKey | Route::kModel;
-  constexpr auto kHealth = +[](Api&, Loaded*, HttpRequest) -> Reply {
-    return JsonReply(R"({"status":"ok"})");
-  };
+  constexpr auto kHealth =
+      +[](Api&, Loaded*, HttpRequest) -> Reply { return JsonReply(R"({"status":"ok"})"); };
   constexpr auto kModels = +[](Api&, Loaded* loaded, HttpRequest) -> Reply {
     return JsonReply(loaded->service.Models());
   };
@@ -105,9 +104,8 @@ std::span<const Api::Route> Api::Routes() {
     });
   };
   constexpr auto kEmbeddings = +[](Api& api, Loaded* loaded, HttpRequest request) -> Reply {
-    return api.waiting_workers_.Answer([loaded, body = std::move(request.body)] {
-      return loaded->service.Embed(body);
-    });
+    return api.waiting_workers_.Answer(
+        [loaded, body = std::move(request.body)] { return loaded->service.Embed(body); });
   };
   constexpr auto kTokenize = +[](Api& api, Loaded* loaded, HttpRequest request) -> Reply {
     return api.workers_.Answer(
@@ -125,8 +123,7 @@ std::span<const Api::Route> Api::Routes() {
     return JsonReply(loaded->service.Props());
   };
   constexpr auto kSlots = +[](Api&, Loaded* loaded, HttpRequest) -> Reply {
-    return JsonReply(
-        RenderSlots(loaded->engine.Stats(), loaded->slots, loaded->engine.context()));
+    return JsonReply(RenderSlots(loaded->engine.Stats(), loaded->slots, loaded->engine.context()));
   };
   constexpr auto kMetrics = +[](Api& api, Loaded* loaded, HttpRequest) -> Reply {
     std::optional<EngineStats> stats;

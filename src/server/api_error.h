@@ -27,9 +27,9 @@ std::string RenderError(const ApiError& error);
 std::vector<std::pair<std::string, std::string>> ErrorFields(int status);
 
 /// Returns the error of an ApiResult expression, if it is one.
-#define TERN_TRY_API(expr)                                                           \
-  do {                                                                               \
-    if (auto api_status = (expr); !api_status)                                       \
+#define TERN_TRY_API(expr)                                                    \
+  do {                                                                        \
+    if (auto api_status = (expr); !api_status)                                \
       return tl::unexpected<::tern::ApiError>(std::move(api_status.error())); \
   } while (false)
 

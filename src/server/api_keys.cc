@@ -40,12 +40,16 @@ Status ReadKeys(const std::string& path, std::vector<std::string>& out) {
   for (int number = 1; std::getline(file, line); ++number) {
     const std::string_view key = Trim(line);
     if (key.empty() || key[0] == '#') continue;
-    const bool printable = std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c < 0x7f; });
+    const bool printable =
+        std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c < 0x7f; });
     if (!printable)
-      return Fail(Code::kInvalidArgument, "{}: line {}: found a key with blanks or bytes that no header can have", path, number);
+      return Fail(Code::kInvalidArgument,
+                  "{}: line {}: found a key with blanks or bytes that no header can have", path,
+                  number);
     out.emplace_back(key);
   }
-  if (out.empty()) return Fail(Code::kInvalidArgument, "{}: found no key, expected one a line", path);
+  if (out.empty())
+    return Fail(Code::kInvalidArgument, "{}: found no key, expected one a line", path);
   return {};
 }
 

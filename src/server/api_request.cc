@@ -8,7 +8,7 @@
 namespace tern {
 namespace {
 
-constexpr int64_t kMostAnswers = 64;   // of one request, prompts times n
+constexpr int64_t kMostAnswers = 64;  // of one request, prompts times n
 constexpr int64_t kMostTopLogprobs = 20;
 
 ApiStatus AddPrompt(const Json& value, const std::string& field, std::vector<Prompt>& out) {
@@ -101,10 +101,12 @@ ApiStatus ReadCompletion(const Json& body, ApiRequest& request) {
   TERN_TRY_API(ReadInteger({body, "n"}, 1, kMostAnswers, n));
   if (best_of > n)
     return Refuse("best_of", fmt::format("found {}, expected no more than n, which is {}: all "
-                                         "answers are returned", best_of, n));
+                                         "answers are returned",
+                                         best_of, n));
   std::string suffix;
   TERN_TRY_API(ReadString({body, "suffix"}, suffix));
-  if (!suffix.empty()) return Refuse("suffix", "not supported: no model here fills in");
+  if (!suffix.empty())
+    return Refuse("suffix", "not supported, expected none: no model here fills in");
   return {};
 }
 
@@ -145,7 +147,8 @@ ApiResult<ApiRequest> ParseRequest(Endpoint endpoint, std::string_view body) {
   TERN_TRY_API(ReadSeed(*json, request.seed));
   TERN_TRY_API(ReadLogprobs(*json, request));
   if (request.echo && request.logprobs)
-    return Refuse("echo", "found true, expected false with logprobs: the prompt's are not computed");
+    return Refuse("echo",
+                  "found true, expected false with logprobs: the prompt's are not computed");
   TERN_TRY_API(ReadStreaming(*json, request));
   TERN_TRY_API(ReadBool({*json, "cache_prompt"}, request.cache_prompt));
   if (endpoint != Endpoint::kResponses) TERN_TRY_API(ReadTextFormat(*json, request));

@@ -85,8 +85,7 @@ ApiStatus ReadTools(const Json& body, bool nested, ApiRequest& request);
 ApiStatus ReadResponses(const Json& body, ApiRequest& request);
 
 /// {"type":"json_schema",...} and its kin; `field` is its full name.
-ApiStatus ReadFormat(const Json& format, const std::string& field, bool nested,
-                     TextFormat& out);
+ApiStatus ReadFormat(const Json& format, const std::string& field, bool nested, TextFormat& out);
 
 /// A list of token ids.
 ApiStatus ReadIds(const Json& value, const std::string& field, std::vector<TokenId>& out);

@@ -14,11 +14,11 @@ std::string CallSchema(const ApiRequest& request) {
       continue;
     const Json* parameters = Member(function, "parameters");
     Json arguments = parameters == nullptr ? Json{{"type", "object"}} : *parameters;
-    calls.push_back({{"type", "object"},
-                     {"properties",
-                      {{"name", {{"const", name}}}, {"arguments", std::move(arguments)}}},
-                     {"required", {"name", "arguments"}},
-                     {"additionalProperties", false}});
+    calls.push_back(
+        {{"type", "object"},
+         {"properties", {{"name", {{"const", name}}}, {"arguments", std::move(arguments)}}},
+         {"required", {"name", "arguments"}},
+         {"additionalProperties", false}});
   }
   return Dump({{"anyOf", std::move(calls)}});
 }

@@ -20,7 +20,7 @@ using boost::system::error_code;
 
 constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::seconds kLinger(1);
-constexpr size_t kReadAhead = 64 << 10;  // bytes of further requests that may wait in received_
+constexpr size_t kReadAhead = 64 << 10;    // bytes of further requests that may wait in received_
 constexpr int kClientClosedRequest = 499;  // for the log alone, as nginx has it
 constexpr size_t kLoggedPath = 80;
 
@@ -50,7 +50,8 @@ HttpConnection::HttpConnection(asio::ip::tcp::socket socket, HttpShared& shared,
 void HttpConnection::Start(std::function<void()> ended) {
   const auto self = shared_from_this();
   const auto executor = socket_.get_executor();
-  asio::co_spawn(executor, [self] { return self->ReadAhead(); }, asio::detached);
+  asio::co_spawn(
+      executor, [self] { return self->ReadAhead(); }, asio::detached);
   asio::co_spawn(
       executor, [self] { return self->Run(); },
       [self, ended = std::move(ended)](const std::exception_ptr& thrown) {
@@ -132,7 +133,7 @@ asio::awaitable<bool> HttpConnection::ServeOne() {
 
 int HttpConnection::Feed(Parser& parser, error_code& error) {
   const HttpOptions& options = shared_.options;
-  if (!parser.is_header_done()) {
+  if (parsed_ == 0) {
     // Method, blank, URL, blank, version: a first line that has not ended by then has a URL beyond
     // the limit.
     constexpr size_t kRestOfLine = 32;
@@ -141,6 +142,7 @@ int HttpConnection::Feed(Parser& parser, error_code& error) {
   }
   const size_t used = parser.put(asio::buffer(received_), error);
   received_.erase(0, used);
+  parsed_ += used;
   if (used > 0) room_.Set();
   if (error == http::error::need_more) error = {};
   if (parser.is_header_done() && parser.get().target().size() > options.max_url) return 414;
@@ -152,6 +154,7 @@ asio::awaitable<bool> HttpConnection::ReadRequest(Parser& parser) {
   parser.header_limit(static_cast<uint32_t>(shared_.options.max_header));
   parser.body_limit(shared_.options.max_body);
   parser.eager(true);
+  parsed_ = 0;
   bool begun = false, told_to_go_on = false;
   Clock::time_point deadline = Clock::now() + shared_.options.idle_timeout;
   for (;;) {
@@ -272,8 +275,8 @@ void HttpConnection::Log(std::string_view method, std::string_view path,
                          const std::string& summary) {
   const std::chrono::duration<double> seconds = Clock::now() - begun_;
   shared_.log(fmt::format("{} {} {} {} {}{}{}, {:.3f} s", request_id_, client_, method,
-                          path.substr(0, kLoggedPath), status_, summary.empty() ? "" : " ",
-                          summary, seconds.count()));
+                          path.substr(0, kLoggedPath), status_, summary.empty() ? "" : " ", summary,
+                          seconds.count()));
 }
 
 // Closing while the client still sends would reset the connection, and the client might never see

@@ -75,6 +75,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   HttpEvent room_;   // for more bytes
   std::array<char, 16384> incoming_;
   std::string received_;  // and not yet parsed; bounded
+  size_t parsed_ = 0;     // bytes of this request
   std::string client_;
   std::string request_id_;
   Clock::time_point begun_ = {};

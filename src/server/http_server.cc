@@ -58,8 +58,8 @@ class BeastServer final : public HttpServer {
     error_code ec;
     acceptor_.listen(tcp::acceptor::max_listen_connections, ec);
     if (ec)
-      return Fail(Code::kResourceExhausted, "{}:{}: {}", shared_.options.host,
-                  shared_.options.port, ec.message());
+      return Fail(Code::kResourceExhausted, "{}:{}: {}", shared_.options.host, shared_.options.port,
+                  ec.message());
     shared_.handler = std::move(handler);
     shared_.log = std::move(log);
     shared_.id_prefix = RandomPrefix();
@@ -69,8 +69,10 @@ class BeastServer final : public HttpServer {
     std::ostringstream address;
     address << acceptor_.local_endpoint();
     shared_.log("listening on http://" + address.str());
-    asio::co_spawn(context_, [this] { return Accept(); }, asio::detached);
-    asio::co_spawn(context_, [this] { return WatchSignals(); }, asio::detached);
+    asio::co_spawn(
+        context_, [this] { return Accept(); }, asio::detached);
+    asio::co_spawn(
+        context_, [this] { return WatchSignals(); }, asio::detached);
     thread_ = std::thread([this] { context_.run(); });
     return {};
   }

@@ -106,8 +106,9 @@ ApiStatus ReadFloat(const Field& field, float& out) {
   const double number = value->get<double>();
   constexpr double kLargest = std::numeric_limits<float>::max();
   if (!(number >= -kLargest && number <= kLargest))
-    return Refuse(field.full_name, fmt::format("found {}, expected a number in the range of a float",
-                                               value->dump()));
+    return Refuse(
+        field.full_name,
+        fmt::format("found {}, expected a number in the range of a float", value->dump()));
   out = static_cast<float>(number);
   return {};
 }

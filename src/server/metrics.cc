@@ -25,8 +25,7 @@ const char* Name(Type type) {
 
 void AddSummary(const char* name, const char* help, const Histogram& histogram,
                 PrometheusText& out) {
-  constexpr std::pair<const char*, double> kQuantiles[] = {
-      {"0.5", 50}, {"0.95", 95}, {"0.99", 99}};
+  constexpr std::pair<const char*, double> kQuantiles[] = {{"0.5", 50}, {"0.95", 95}, {"0.99", 99}};
   out.Begin(name, Type::kSummary, help);
   for (const auto& [quantile, percent] : kQuantiles)
     out.Value(histogram.count() == 0 ? std::nan("") : histogram.Percentile(percent),
@@ -85,9 +84,10 @@ std::string RenderMetrics(const EngineStats* engine, const HttpStats& http) {
   counter("tern_prompt_tokens_cached_total", "Prompt tokens found in the prefix cache.",
           s.cached_tokens);
   out.Begin("tern_requests_total", Type::kCounter, "Requests that ended, by what became of them.");
-  const std::pair<const char*, uint64_t> results[] = {
-      {"finished", s.finished}, {"cancelled", s.cancelled}, {"refused", s.refused},
-      {"failed", s.failed}};
+  const std::pair<const char*, uint64_t> results[] = {{"finished", s.finished},
+                                                      {"cancelled", s.cancelled},
+                                                      {"refused", s.refused},
+                                                      {"failed", s.failed}};
   for (const auto& [result, count] : results)
     out.Value(static_cast<double>(count), fmt::format("result=\"{}\"", result));
   gauge("tern_requests_running", "Requests being read or answered.", s.running);
@@ -100,12 +100,11 @@ std::string RenderMetrics(const EngineStats* engine, const HttpStats& http) {
   counter("tern_preemptions_total", "Sequences that lost their blocks for want of room.",
           s.preempted);
   counter("tern_draft_tokens_total", "Tokens guessed ahead.", s.drafted_tokens);
-  counter("tern_draft_tokens_accepted_total", "Guessed tokens that were right.",
-          s.accepted_tokens);
+  counter("tern_draft_tokens_accepted_total", "Guessed tokens that were right.", s.accepted_tokens);
   counter("tern_steps_total", "Forward passes.", s.steps);
   AddSummary("tern_ttft_seconds", "Time to the first token.", s.time_to_first_token, out);
-  AddSummary("tern_inter_token_seconds", "Time between two tokens of an answer.",
-             s.between_tokens, out);
+  AddSummary("tern_inter_token_seconds", "Time between two tokens of an answer.", s.between_tokens,
+             out);
   AddSummary("tern_queue_seconds", "Time until a request was begun.", s.queue_time, out);
   AddSummary("tern_step_seconds", "Time of a forward pass.", s.step_time, out);
   return out.Take();

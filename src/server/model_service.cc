@@ -40,8 +40,7 @@ ModelService::ModelService(Engine& engine, ModelServiceOptions options)
     : engine_(engine),
       options_(std::move(options)),
       created_(UnixTime()),
-      template_(
-          ChatTemplate::OfModel(engine.tokenizer(), engine.model().config.architecture)),
+      template_(ChatTemplate::OfModel(engine.tokenizer(), engine.model().config.architecture)),
       id_prefix_(fmt::format("{:016x}", RandomBits())) {}
 
 std::unique_ptr<HttpReply> ModelService::Complete(Endpoint endpoint, std::string_view body) {
@@ -90,8 +89,7 @@ ApiStatus ModelService::CheckIds(std::span<const TokenId> ids, const std::string
   const int64_t vocab = engine_.model().config.vocab;
   for (const TokenId id : ids)
     if (id >= vocab)
-      return Refuse(field,
-                    fmt::format("found the token id {}, expected less than {}", id, vocab));
+      return Refuse(field, fmt::format("found the token id {}, expected less than {}", id, vocab));
   return {};
 }
 

@@ -15,7 +15,7 @@
 namespace tern {
 
 struct ModelServiceOptions {
-  std::string model;  // the name that clients see
+  std::string model;       // the name that clients see
   std::string build = {};  // version of the program, for /props
   int64_t slots = 32;      // answers at once
   /// From a request's arrival to its answer's end; then the answer is cut.

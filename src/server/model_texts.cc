@@ -42,7 +42,8 @@ Json EmbeddingJson(const std::vector<float>& vector, bool base64) {
 }
 
 // A string, token ids, or a list of either.
-ApiResult<std::vector<std::vector<TokenId>>> ReadInputs(const Json& body, const Tokenizer& tokenizer) {
+ApiResult<std::vector<std::vector<TokenId>>> ReadInputs(const Json& body,
+                                                        const Tokenizer& tokenizer) {
   const Json* input = Member(body, "input");
   if (input == nullptr) input = Member(body, "content");  // llama-server's name
   if (input == nullptr) return Refuse("input", "missing, expected a string");
@@ -111,16 +112,14 @@ std::unique_ptr<HttpReply> ModelService::Tokenize(std::string_view text) {
     const Tokenizer& tokenizer = engine_.tokenizer();
     std::string content;
     bool add_special = false, parse_special = true, with_pieces = false;
-    if (Member(*body, "content") == nullptr)
-      return Refuse("content", "missing, expected a string");
+    if (Member(*body, "content") == nullptr) return Refuse("content", "missing, expected a string");
     TERN_TRY_API(ReadString({*body, "content"}, content));
     TERN_TRY_API(ReadBool({*body, "add_special"}, add_special));
     TERN_TRY_API(ReadBool({*body, "parse_special"}, parse_special));
     TERN_TRY_API(ReadBool({*body, "with_pieces"}, with_pieces));
-    const auto ids = tokenizer.Encode(
-        content, {.add_bos = add_special && tokenizer.spec().add_bos,
-                  .add_eos = add_special && tokenizer.spec().add_eos,
-                  .parse_special = parse_special});
+    const auto ids = tokenizer.Encode(content, {.add_bos = add_special && tokenizer.spec().add_bos,
+                                                .add_eos = add_special && tokenizer.spec().add_eos,
+                                                .parse_special = parse_special});
     if (!with_pieces) return Json{{"tokens", ids}};
     Json tokens = Json::array();
     for (const TokenId id : ids) {

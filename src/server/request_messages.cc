@@ -10,8 +10,8 @@
 namespace tern {
 namespace {
 
-constexpr std::array<std::string_view, 6> kRoles = {"system", "developer", "user",
-                                                    "assistant", "tool", "function"};
+constexpr std::array<std::string_view, 6> kRoles = {"system",    "developer", "user",
+                                                    "assistant", "tool",      "function"};
 constexpr size_t kMostTools = 128;
 
 const std::string* Text(const Json& object, const char* name) {
@@ -40,7 +40,8 @@ ApiStatus ReadMessage(const Json& value, const std::string& field, ApiMessage& o
   if (role == nullptr) return Refuse(field + ".role", "missing or no string, expected a string");
   if (std::find(kRoles.begin(), kRoles.end(), *role) == kRoles.end())
     return Refuse(field + ".role", fmt::format("found {}, expected system, developer, user, "
-                                               "assistant or tool", Dump(Json(role->substr(0, 40)))));
+                                               "assistant or tool",
+                                               Dump(Json(role->substr(0, 40)))));
   out.role = *role == "function" ? "tool" : *role;
   if (const Json* calls = Member(value, "tool_calls"); calls != nullptr && !calls->empty()) {
     TERN_TRY_API(CheckToolCalls(*calls, field + ".tool_calls"));
@@ -50,7 +51,8 @@ ApiStatus ReadMessage(const Json& value, const std::string& field, ApiMessage& o
   TERN_TRY_API(ReadString({value, "name", field + ".name"}, out.name));
   const Json* content = Member(value, "content");
   if (content == nullptr) {
-    // An assistant may have done nothing but call tools, or have been stopped before its first word.
+    // An assistant may have done nothing but call tools, or have been stopped before its first
+    // word.
     if (out.role == "assistant") return {};
     return Refuse(field + ".content", "missing, expected a text");
   }
@@ -109,8 +111,8 @@ ApiStatus ReadContent(const Json& value, const std::string& field, std::string& 
   for (size_t i = 0; i < value.size(); ++i) {
     const std::string* type = Text(value[i], "type");
     const std::string* text = Text(value[i], "text");
-    const bool known = type != nullptr &&
-                       (*type == "text" || *type == "input_text" || *type == "output_text");
+    const bool known =
+        type != nullptr && (*type == "text" || *type == "input_text" || *type == "output_text");
     if (!known || text == nullptr)
       return Refuse(fmt::format("{}[{}]", field, i),
                     R"(expected a part {"type": "text", "text": STRING}, the only type there is)");

@@ -14,8 +14,9 @@ ApiStatus ReadFunctionCall(const Json& item, const std::string& field, ApiMessag
   TERN_TRY_API(ReadString({item, "arguments", field + ".arguments"}, arguments));
   if (name.empty()) return Refuse(field + ".name", "missing, expected a string");
   out.role = "assistant";
-  out.tool_calls = Json::array(
-      {{{"id", id}, {"type", "function"}, {"function", {{"name", name}, {"arguments", arguments}}}}});
+  out.tool_calls = Json::array({{{"id", id},
+                                 {"type", "function"},
+                                 {"function", {{"name", name}, {"arguments", arguments}}}}});
   return {};
 }
 
@@ -68,7 +69,8 @@ ApiStatus ReadInput(const Json& body, std::vector<ApiMessage>& out) {
 ApiStatus ReadResponses(const Json& body, ApiRequest& request) {
   for (const char* name : {"previous_response_id", "conversation"})
     if (Member(body, name) != nullptr)
-      return Refuse(name, "not supported: this server keeps no conversations, send all of the input");
+      return Refuse(name,
+                    "not supported: this server keeps no conversations, send all of the input");
   bool background = false;
   TERN_TRY_API(ReadBool({body, "background"}, background));
   if (background) return Refuse("background", "not supported, expected false");
@@ -85,7 +87,8 @@ ApiStatus ReadResponses(const Json& body, ApiRequest& request) {
   if (text == nullptr) return {};
   if (!text->is_object()) return WrongType("text", *text, "an object");
   const Json* format = Member(*text, "format");
-  return format == nullptr ? ApiStatus() : ReadFormat(*format, "text.format", false, request.format);
+  return format == nullptr ? ApiStatus()
+                           : ReadFormat(*format, "text.format", false, request.format);
 }
 
 }  // namespace tern

@@ -21,7 +21,8 @@ std::optional<ToolCall> ParseCall(std::string_view text) {
   if (arguments == nullptr) arguments = Member(*json, "parameters");
   if (name == nullptr || !name->is_string()) return std::nullopt;
   if (arguments == nullptr) return ToolCall{name->get<std::string>(), "{}"};
-  if (arguments->is_string()) return ToolCall{name->get<std::string>(), arguments->get<std::string>()};
+  if (arguments->is_string())
+    return ToolCall{name->get<std::string>(), arguments->get<std::string>()};
   if (!arguments->is_object()) return std::nullopt;
   return ToolCall{name->get<std::string>(), Dump(*arguments)};
 }
@@ -138,8 +139,7 @@ ToolCallReader::Found ToolCallReader::Finish() {
   if (state_ == State::kTagged)
     if (auto call = ParseCall(std::string_view(held_).substr(kOpen.size())))
       Add({*std::move(call)}, found);
-  const bool blanks_after_calls =
-      called_ && held_.find_first_not_of(kBlank) == std::string::npos;
+  const bool blanks_after_calls = called_ && held_.find_first_not_of(kBlank) == std::string::npos;
   if (found.calls.empty() && !blanks_after_calls) found.content = std::move(held_);
   held_.clear();
   return found;

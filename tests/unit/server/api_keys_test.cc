@@ -31,8 +31,8 @@ TEST(ApiKeys, AKeyIsTakenFromEitherFieldAndWhole) {
   EXPECT_TRUE(keys->Admits("Bearer abc", ""));
   EXPECT_TRUE(keys->Admits("bearer  defg ", ""));
   EXPECT_TRUE(keys->Admits("", "abc"));
-  for (const char* wrong : {"", "Bearer", "Bearer ", "Bearer ab", "Bearer abcd", "Bearer abd", "abc",
-                            "Basic abc", "Bearer abcdefg"})
+  for (const char* wrong : {"", "Bearer", "Bearer ", "Bearer ab", "Bearer abcd", "Bearer abd",
+                            "abc", "Basic abc", "Bearer abcdefg"})
     EXPECT_FALSE(keys->Admits(wrong, "")) << wrong;
   EXPECT_FALSE(keys->Admits("Bearer wrong", "abc"));  // the first field counts
 }

@@ -211,7 +211,8 @@ TEST(ParseRequest, RefusesWhatIsNoJsonObjectInUtf8OfBoundedDepth) {
 }
 
 ApiRequest Chat(const std::string& fields) {
-  return Accepted(Endpoint::kChat, R"({"messages":[{"role":"user","content":"a"}],)" + fields + "}");
+  return Accepted(Endpoint::kChat,
+                  R"({"messages":[{"role":"user","content":"a"}],)" + fields + "}");
 }
 
 ApiError ChatRefused(const std::string& fields) {
@@ -222,8 +223,9 @@ ApiError ChatRefused(const std::string& fields) {
 TEST(ParseRequest, MinusOneMeansAsManyTokensAsFit) {
   constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
   EXPECT_EQ(Chat(R"("max_tokens":-1)").generation.max_tokens, kUnlimited);
-  EXPECT_EQ(Accepted(Endpoint::kCompletion, R"({"prompt":"a","n_predict":-1})").generation.max_tokens,
-            kUnlimited);
+  EXPECT_EQ(
+      Accepted(Endpoint::kCompletion, R"({"prompt":"a","n_predict":-1})").generation.max_tokens,
+      kUnlimited);
 }
 
 TEST(ParseRequest, PromptsMayBeListsAndTokens) {
@@ -266,7 +268,8 @@ TEST(ParseRequest, ToolsAndTheChoiceAmongThem) {
   const auto named = Chat(tools + R"(,"tool_choice":{"type":"function","function":{"name":"f"}})");
   EXPECT_EQ(named.tool_choice.mode, ToolChoice::Mode::kNamed);
   EXPECT_EQ(named.tool_choice.name, "f");
-  EXPECT_EQ(ChatRefused(tools + R"(,"tool_choice":{"function":{"name":"g"}})").param, "tool_choice");
+  EXPECT_EQ(ChatRefused(tools + R"(,"tool_choice":{"function":{"name":"g"}})").param,
+            "tool_choice");
   EXPECT_EQ(ChatRefused(tools + R"(,"tool_choice":"always")").param, "tool_choice");
   EXPECT_EQ(ChatRefused(R"("tool_choice":"required")").param, "tool_choice");
   EXPECT_EQ(ChatRefused(R"("tools":{})").param, "tools");
@@ -275,8 +278,8 @@ TEST(ParseRequest, ToolsAndTheChoiceAmongThem) {
 }
 
 TEST(ParseRequest, AnAssistantMayOnlyHaveCalledTools) {
-  const ApiRequest request = Accepted(
-      Endpoint::kChat, R"({"messages":[{"role":"assistant","content":null,"tool_calls":[
+  const ApiRequest request =
+      Accepted(Endpoint::kChat, R"({"messages":[{"role":"assistant","content":null,"tool_calls":[
         {"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},
         {"role":"tool","tool_call_id":"c","content":"4"}]})");
   EXPECT_EQ(request.messages[0].tool_calls[0]["function"]["name"], "f");
@@ -299,8 +302,11 @@ TEST(ParseRequest, FormatsOfTheTextInAllTheirPlaces) {
 }
 
 TEST(ParseRequest, ResponsesHaveTheirOwnForms) {
-  const auto accepted = [](const std::string& body) { return Accepted(Endpoint::kResponses, body); };
-  const ApiRequest text = accepted(R"({"input":"hi","instructions":"be brief","max_output_tokens":9})");
+  const auto accepted = [](const std::string& body) {
+    return Accepted(Endpoint::kResponses, body);
+  };
+  const ApiRequest text =
+      accepted(R"({"input":"hi","instructions":"be brief","max_output_tokens":9})");
   ASSERT_EQ(text.messages.size(), 2u);
   EXPECT_EQ(text.messages[0].role, "system");
   EXPECT_EQ(text.messages[1].content, "hi");

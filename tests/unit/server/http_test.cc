@@ -42,8 +42,7 @@ TEST(FormatHead, OfAStreamIsChunkedButForOldClients) {
 }
 
 TEST(FormatHead, NoContentHasNoLength) {
-  EXPECT_THAT(FormatHead({.status = 204, .content_type = ""}, 0, {}),
-              Not(HasSubstr("Content-")));
+  EXPECT_THAT(FormatHead({.status = 204, .content_type = ""}, 0, {}), Not(HasSubstr("Content-")));
 }
 
 TEST(FormatChunk, BeginsWithItsLengthInHex) {

@@ -44,10 +44,14 @@ TEST(ToolCallReader, PlainTextStaysWhatItIs) {
 }
 
 TEST(ToolCallReader, ReadsHermesCallsAndTheTextBefore) {
-  Expect("I look.\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"z\": 1, \"a\": \"<\"}}\n</tool_call>",
-         "I look.\n", {{"f", R"({"z":1,"a":"<"})"}});
-  Expect("\n<tool_call>{\"name\":\"f\"}</tool_call>\n<tool_call>{\"name\":\"g\",\"arguments\":{}}</tool_call>\n",
-         "", {{"f", "{}"}, {"g", "{}"}});
+  Expect(
+      "I look.\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"z\": 1, \"a\": "
+      "\"<\"}}\n</tool_call>",
+      "I look.\n", {{"f", R"({"z":1,"a":"<"})"}});
+  Expect(
+      "\n<tool_call>{\"name\":\"f\"}</tool_call>\n<tool_call>{\"name\":\"g\",\"arguments\":{}}</"
+      "tool_call>\n",
+      "", {{"f", "{}"}, {"g", "{}"}});
 }
 
 TEST(ToolCallReader, TheLastClosingTagMayBeMissing) {
@@ -61,8 +65,8 @@ TEST(ToolCallReader, ReadsLlamaCallsOfItsOwnTools) {
 }
 
 TEST(ToolCallReader, OtherJsonIsText) {
-  for (const char* text : {R"({"name": "other", "parameters": {}})", R"({"a": 1})", R"({"name": "f")",
-                           R"({"name":"f"} and more)", R"({"name":5})"})
+  for (const char* text : {R"({"name": "other", "parameters": {}})", R"({"a": 1})",
+                           R"({"name": "f")", R"({"name":"f"} and more)", R"({"name":5})"})
     Expect(text, text, {});
 }
 
