@@ -22,8 +22,11 @@ constexpr const char* kGroup = "Model";
 
 const std::map<std::string, I2sLayout> kLayouts = {
     {"x86", I2sLayout::kX86}, {"arm", I2sLayout::kArm}, {"rows4", I2sLayout::kRows4}};
-const std::map<std::string, KvType> kKvTypes = {
-    {"f16", KvType::kF16}, {"bf16", KvType::kBf16}, {"f32", KvType::kF32}};
+const std::map<std::string, KvType> kKvTypes = {{"f16", KvType::kF16},
+                                                {"bf16", KvType::kBf16},
+                                                {"f32", KvType::kF32},
+                                                {"int8", KvType::kInt8},
+                                                {"q8_0", KvType::kInt8}};
 const std::map<std::string, ActivationType> kActivations = {{"int8", ActivationType::kInt8},
                                                             {"float", ActivationType::kFloat}};
 
@@ -117,8 +120,9 @@ void AddModelOptions(CLI::App& app, ModelOptions& options, unsigned groups) {
       "Inputs of ternary layers: int8 or float (default: as the model was trained)")
       ->check(OneOf(kActivations));
   add("--kv", options.kv, "TYPE",
-      "Numbers in the cache of keys and values: f16 (default), bf16 (fastest prefill with AMX) or "
-      "f32 (default with float activations)")
+      "Numbers in the cache of keys and values: f16 (default), bf16 (fastest prefill with AMX), "
+      "int8 or q8_0 (half the memory of f16, logits a little different), f32 (default with float "
+      "activations)")
       ->check(OneOf(kKvTypes));
   add("--head", options.head, "TYPE",
       "Output head: native (default), or q8, int8 with a scale per row made while loading: less to "

@@ -5,6 +5,9 @@
 namespace tern {
 
 Result<KvCache> KvCache::Create(Backend& backend, const KvShape& shape) {
+  if (shape.type == KvType::kInt8 && shape.head_dim > kMaxInt8HeadDim)
+    return Fail(Code::kUnsupported, "an int8 KV cache of {} elements a head, expected at most {}",
+                shape.head_dim, kMaxInt8HeadDim);
   KvCache cache;
   cache.backend_ = &backend;
   cache.shape_ = shape;

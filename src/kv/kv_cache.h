@@ -27,7 +27,8 @@ struct KvShape {
 /// alone.
 class KvCache {
  public:
-  /// The backend must outlive the cache. Errors: kResourceExhausted, with the bytes wanted.
+  /// The backend must outlive the cache. Errors: kResourceExhausted, with the bytes wanted;
+  /// kUnsupported for int8 with heads longer than kMaxInt8HeadDim.
   static Result<KvCache> Create(Backend& backend, const KvShape& shape);
 
   const KvShape& shape() const { return shape_; }

@@ -43,6 +43,8 @@ std::string_view KvName(KvType type) {
       return "f16";
     case KvType::kBf16:
       return "bf16";
+    case KvType::kInt8:
+      return "int8";
   }
   return "";
 }

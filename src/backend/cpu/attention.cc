@@ -18,6 +18,11 @@ size_t Index(int64_t i) { return static_cast<size_t>(i); }
 // A block's numbers: (queries) largest scores, (queries) sums, (queries, head_dim).
 int64_t PartFloats(int64_t queries, int64_t head_dim) { return queries * (head_dim + 2); }
 
+CacheType NarrowType(KvType type) {
+  if (type == KvType::kInt8) return CacheType::kInt8;
+  return type == KvType::kBf16 ? CacheType::kBf16 : CacheType::kF16;
+}
+
 }  // namespace
 
 struct Attention::Call {
@@ -84,20 +89,30 @@ void Attention::AttendBlock(const Call& call, const Group& group, int64_t block,
                  out});
     return;
   }
-  const bool bf16 = call.kv.type == KvType::kBf16;
   std::vector<float> q(Index(queries * dim));
+  float steps[kMostQueries];
   int32_t counts[kMostQueries];
   for (int64_t r = 0; r < group.rows; ++r) {
-    const float* from = call.q.Row(group.row + r) + group.head * dim;
-    float* to = q.data() + r * group.heads * dim;
-    ops_.round_factors(bf16, from, group.heads * dim, to);
+    RoundQueries(call.kv.type, call.q.Row(group.row + r) + group.head * dim, group.heads, dim,
+                 q.data() + r * group.heads * dim, steps + r * group.heads);
     const int64_t seen = call.step.positions[Index(group.row + r)] + 1 - begin;
     std::fill_n(counts + r * group.heads, group.heads,
                 static_cast<int32_t>(std::clamp<int64_t>(seen, 0, kAttentionBlock)));
   }
-  const Pieces<uint16_t> pieces(call, group, block);
-  ops_.attend16(
-      {bf16, q.data(), queries, dim, pieces.k, pieces.v, counts, call.scale, largest, sum, out});
+  const Pieces<void> pieces(call, group, block);
+  ops_.attend_narrow({NarrowType(call.kv.type), q.data(), steps, queries, dim, pieces.k, pieces.v,
+                      counts, call.scale, largest, sum, out});
+}
+
+void Attention::RoundQueries(KvType type, const float* from, int64_t heads, int64_t dim, float* q,
+                             float* steps) const {
+  if (type != KvType::kInt8) return ops_.round_factors(type == KvType::kBf16, from, heads * dim, q);
+  std::vector<int8_t> codes(Index(dim));
+  for (int64_t h = 0; h < heads; ++h) {
+    int32_t sum;
+    ops_.quantize(from + h * dim, dim, codes.data(), steps + h, &sum);
+    std::copy(codes.begin(), codes.end(), q + h * dim);
+  }
 }
 
 void Attention::Join(const Call& call, const Group& group, const float* parts) const {
@@ -165,6 +180,16 @@ void Attention::Store(const float* kv_row, const HeadShape& shape, std::span<con
     }
     return;
   }
+  if (kv.type == KvType::kInt8) {
+    for (int64_t h = 0; h < shape.kv_heads; ++h) {
+      const float* k = kv_row + h * dim;
+      StoreCodes(k, dim, position, 16, kv.Keys<int8_t>(shape, block, h),
+                 KeyIndex(kv.type, position, 0, dim));
+      StoreCodes(k + cols, dim, position, 1, kv.Values<int8_t>(shape, block, h),
+                 ValueIndex(kv.type, position, 0, dim));
+    }
+    return;
+  }
   std::vector<uint16_t> narrow(Index(2 * cols));
   ops_.narrow(kv.type == KvType::kBf16, kv_row, 2 * cols, narrow.data());
   // From one element to the next of the same parity, and from one parity to the other.
@@ -182,6 +207,16 @@ void Attention::Store(const float* kv_row, const HeadShape& shape, std::span<con
       to_v[i * v_pair + v_odd] = v[2 * i + 1];
     }
   }
+}
+
+// x (dim), quantised, as a position of a piece: its elements from `at` on, `stride` apart.
+void Attention::StoreCodes(const float* x, int64_t dim, int64_t position, int64_t stride,
+                           int8_t* piece, int64_t at) const {
+  std::vector<int8_t> codes(Index(dim));
+  float* const steps = reinterpret_cast<float*>(piece + PieceElementBytes(KvType::kInt8, dim));
+  int32_t sum;
+  ops_.quantize(x, dim, codes.data(), steps + position, &sum);
+  for (int64_t d = 0; d < dim; ++d) piece[at + d * stride] = codes[Index(d)];
 }
 
 }  // namespace tern::cpu

@@ -37,6 +37,10 @@ class Attention {
 
   void MakeGroups(const Call& call);
   void AttendBlock(const Call& call, const Group& group, int64_t block, float* part) const;
+  void RoundQueries(KvType type, const float* from, int64_t heads, int64_t dim, float* q,
+                    float* steps) const;
+  void StoreCodes(const float* x, int64_t dim, int64_t position, int64_t stride, int8_t* piece,
+                  int64_t at) const;
   void Join(const Call& call, const Group& group, const float* parts) const;
 
   const FloatOps& ops_;

@@ -9,7 +9,7 @@
 namespace tern::cpu {
 
 /// Positions of a piece of keys or values (backend/kv_layout.h), and the most that a call of attend
-/// or attend16 goes over (base/math.h).
+/// or attend_narrow goes over (base/math.h).
 inline constexpr int64_t kPiecePositions = 32;
 inline constexpr int64_t kMaxBlock = 256;
 
@@ -28,14 +28,18 @@ struct AttendArgs {
   float* out;      // (heads, head_dim): sum of e^(score - largest) v
 };
 
-/// Up to 16 queries against one kv head of a 16-bit cache (backend/kv_layout.h).
-struct Attend16Args {
-  bool bf16;       // the cache is bfloat16, not halves
-  const float* q;  // (rows, head_dim), rounded (round_factors)
+/// Caches that are narrower than float: KvType's of the same names.
+enum class CacheType : uint8_t { kF16, kBf16, kInt8 };
+
+/// Up to 16 queries against one kv head of such a cache (backend/kv_layout.h).
+struct AttendNarrowArgs {
+  CacheType type;
+  const float* q;        // (rows, head_dim): rounded (round_factors), or int8 codes
+  const float* q_steps;  // (rows), of the codes; kInt8 only
   int64_t rows;
   int64_t head_dim;
-  const uint16_t* const* k;  // (pieces), as many as hold the positions of any query
-  const uint16_t* const* v;
+  const void* const* k;  // (pieces), as many as hold the positions of any query
+  const void* const* v;
   const int32_t* counts;  // (rows): positions that the query sees, 0..kMaxBlock
   float scale;
   float* largest;  // (rows): the largest score; -infinity for none
@@ -68,7 +72,7 @@ struct FloatOps {
   void (*round_factors)(bool bf16, const float* x, int64_t n, float* out);
   /// To bfloat16, or halves, as a cache holds them (base/bf16.h).
   void (*narrow)(bool bf16, const float* x, int64_t n, uint16_t* out);
-  void (*attend16)(const Attend16Args& args);
+  void (*attend_narrow)(const AttendNarrowArgs& args);
   void (*join_blocks)(const JoinArgs& args);
   /// RoPE: turns the first `dims` elements of a head; cos_sin is dims / 2 cosines, then sines.
   void (*turn_head)(float* head, bool interleaved, int64_t dims, const float* cos_sin);

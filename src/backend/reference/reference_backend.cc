@@ -182,6 +182,9 @@ class ReferenceBackend final : public Backend {
         if (kv.type == KvType::kF32)
           AttendHead(from, Rows<float>(kv, shape, table, kv_head, count), scale,
                      Index(shape.head_dim), to);
+        else if (kv.type == KvType::kInt8)
+          AttendHead8(from, Rows<int8_t>(kv, shape, table, kv_head, count), scale,
+                      Index(shape.head_dim), to);
         else
           AttendHead16(from, kv.type, Rows<uint16_t>(kv, shape, table, kv_head, count), scale,
                        Index(shape.head_dim), to);
@@ -239,6 +242,15 @@ class ReferenceBackend final : public Backend {
     const int64_t cols = shape.kv_cols(), dim = shape.head_dim;
     const float* v = k + cols;
     const BlockId block = table[Index(position / kBlockPositions)];
+    if (kv.type == KvType::kInt8) {
+      for (int64_t h = 0; h < shape.kv_heads; ++h) {
+        StoreCodes(k + h * dim, dim, position % kBlockPositions, KeyIndex,
+                   kv.Keys<int8_t>(shape, block, h));
+        StoreCodes(v + h * dim, dim, position % kBlockPositions, ValueIndex,
+                   kv.Values<int8_t>(shape, block, h));
+      }
+      return;
+    }
     for (int64_t i = 0; i < cols; ++i) {
       const int64_t to_k = KeyIndex(kv.type, position % kBlockPositions, i % dim, dim);
       const int64_t to_v = ValueIndex(kv.type, position % kBlockPositions, i % dim, dim);
@@ -250,6 +262,17 @@ class ReferenceBackend final : public Backend {
         kv.Values<uint16_t>(shape, block, i / dim)[to_v] = Round(kv.type, v[i]);
       }
     }
+  }
+
+  // x (dim), quantised, as a position of a piece; index is KeyIndex or ValueIndex.
+  template <class Place>
+  static void StoreCodes(const float* x, int64_t dim, int64_t position, Place index,
+                         int8_t* piece) {
+    std::vector<int8_t> codes(Index(dim));
+    const float step = 1.0f / QuantizeGroup(x, Index(dim), codes.data());
+    for (int64_t d = 0; d < dim; ++d)
+      piece[index(KvType::kInt8, position, d, dim)] = codes[Index(d)];
+    reinterpret_cast<float*>(piece + PieceElementBytes(KvType::kInt8, dim))[position] = step;
   }
 
   // The pieces that hold a sequence's first positions.

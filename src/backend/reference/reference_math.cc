@@ -190,6 +190,41 @@ AttentionBlock AttendBlock16(const std::vector<float>& q, KvType type, const KvR
   return block;
 }
 
+// The step of position p.
+float StepAt(const std::vector<const int8_t*>& pieces, size_t p, size_t head_dim) {
+  const int8_t* steps = pieces[p / kBlockPositions] + kBlockPositions * head_dim;
+  return reinterpret_cast<const float*>(steps)[p % kBlockPositions];
+}
+
+AttentionBlock AttendBlock8(const std::vector<int8_t>& q, float q_scale, const KvRows<int8_t>& rows,
+                            int64_t begin, int64_t end) {
+  const auto count = static_cast<size_t>(end - begin), first = static_cast<size_t>(begin);
+  const auto head_dim = static_cast<int64_t>(q.size());
+  const auto code = [&](const std::vector<const int8_t*>& pieces, auto index, size_t p, size_t d) {
+    return pieces[p / kBlockPositions]
+                 [index(KvType::kInt8, static_cast<int64_t>(p % kBlockPositions),
+                        static_cast<int64_t>(d), head_dim)];
+  };
+  std::vector<float> weights(count), factors(count);
+  for (size_t p = 0; p < count; ++p) {
+    int32_t sum = 0;
+    for (size_t d = 0; d < q.size(); ++d) sum += q[d] * code(rows.k, KeyIndex, first + p, d);
+    weights[p] = static_cast<float>(sum) * (StepAt(rows.k, first + p, q.size()) * q_scale);
+  }
+  AttentionBlock block;
+  block.largest = Largest(weights);
+  for (size_t p = 0; p < count; ++p) {
+    weights[p] = Round13<float, uint32_t>(Exp(weights[p] - block.largest));
+    factors[p] = Round13<float, uint32_t>(weights[p] * StepAt(rows.v, first + p, q.size()));
+  }
+  block.sum = SumLanes(count, [&](size_t p) { return weights[p]; });
+  for (size_t d = 0; d < q.size(); ++d)
+    block.out.push_back(SumTile(count, [&](size_t p) {
+      return factors[p] * static_cast<float>(code(rows.v, ValueIndex, first + p, d));
+    }));
+  return block;
+}
+
 }  // namespace
 
 void AttendHead(const float* q, const KvRows<float>& rows, float scale, size_t head_dim,
@@ -209,6 +244,17 @@ void AttendHead16(const float* q, KvType type, const KvRows<uint16_t>& rows, flo
   for (int64_t begin = 0; begin < rows.count; begin += kAttentionBlock)
     blocks.push_back(AttendBlock16(query, type, rows, scale, begin,
                                    std::min(rows.count, begin + kAttentionBlock)));
+  JoinBlocks(blocks, head_dim, out);
+}
+
+void AttendHead8(const float* q, const KvRows<int8_t>& rows, float scale, size_t head_dim,
+                 float* out) {
+  std::vector<int8_t> codes(head_dim);
+  const float step = 1.0f / QuantizeGroup(q, head_dim, codes.data());
+  std::vector<AttentionBlock> blocks;
+  for (int64_t begin = 0; begin < rows.count; begin += kAttentionBlock)
+    blocks.push_back(AttendBlock8(codes, step * scale, rows, begin,
+                                  std::min(rows.count, begin + kAttentionBlock)));
   JoinBlocks(blocks, head_dim, out);
 }
 

@@ -53,6 +53,13 @@ void AttendHead(const float* q, const KvRows<float>& rows, float scale, size_t h
 void AttendHead16(const float* q, KvType type, const KvRows<uint16_t>& rows, float scale,
                   size_t head_dim, float* out);
 
+/// The same over an int8 cache. With q quantised as a linear input is (codes and a step), a score
+/// is sum(q k) * (step of k * (step of q * scale)), the sum exact. The weights w_p = e^(score -
+/// m_b) are rounded to 13 bits (base/bf16.h), l_b is their sum, and o_b the sum, in the order
+/// above, of the value's code and w_p * step of v, rounded likewise.
+void AttendHead8(const float* q, const KvRows<int8_t>& rows, float scale, size_t head_dim,
+                 float* out);
+
 float Gate(GateFunction function, float x);
 
 }  // namespace tern

@@ -93,7 +93,7 @@ class Layer {
   std::vector<float> angles_;
 };
 
-constexpr KvType kTypes[] = {KvType::kF32, KvType::kF16, KvType::kBf16};
+constexpr KvType kTypes[] = {KvType::kF32, KvType::kF16, KvType::kBf16, KvType::kInt8};
 constexpr HeadShape kShapes[] = {{4, 2, 64}, {20, 5, 128}, {5, 1, 100}, {3, 3, 20}, {40, 2, 32}};
 
 // The first 300 positions of sequence 0, and the first 540 of sequence 1.

@@ -197,6 +197,7 @@ TEST_P(PagedCache, BadTablesAreErrors) {
 INSTANTIATE_TEST_SUITE_P(All, PagedCache,
                          testing::Values(Subject{"cpu", KvType::kF32}, Subject{"cpu", KvType::kF16},
                                          Subject{"cpu", KvType::kBf16},
+                                         Subject{"cpu", KvType::kInt8},
                                          Subject{"reference", KvType::kF16}));
 
 }  // namespace

@@ -35,6 +35,9 @@ TEST(KvShape, CountsEveryByte) {
   KvShape wide = kShape;
   wide.type = KvType::kF32;
   EXPECT_EQ(wide.bytes(), 2 * kShape.bytes());
+  KvShape narrow = kShape;
+  narrow.type = KvType::kInt8;  // and a step of four bytes a position and head
+  EXPECT_EQ(narrow.bytes(), size_t{2 * 2 * 160 * 3 * (20 + 4)});
 }
 
 TEST(KvCache, CopyBlockTakesAllLayersOfOneBlock) {
@@ -77,6 +80,18 @@ TEST(KvCache, TooManyBlocksAreAnError) {
   const auto cache = KvCache::Create(*backend, shape);
   ASSERT_FALSE(cache);
   EXPECT_EQ(cache.error().code, Code::kResourceExhausted);
+}
+
+TEST(KvCache, HeadsTooLongForExactSumsAreAnError) {
+  const auto backend = AnyBackend();
+  KvShape shape = kShape;
+  shape.type = KvType::kInt8;
+  shape.head_dim = kMaxInt8HeadDim;
+  EXPECT_TRUE(KvCache::Create(*backend, shape));
+  shape.head_dim = kMaxInt8HeadDim + 2;
+  const auto cache = KvCache::Create(*backend, shape);
+  ASSERT_FALSE(cache);
+  EXPECT_EQ(cache.error().code, Code::kUnsupported);
 }
 
 TEST(IdentityTable, HasABlockForEveryPosition) {

@@ -4,7 +4,6 @@
 #include <memory_resource>
 #include <vector>
 
-#include "memory/memory_budget.h"
 #include "memory/memory_pool.h"
 
 namespace tern {
@@ -51,25 +50,6 @@ TEST(MemoryPool, PagesAreZeroAndCounted) {
   pool.GivePages(block);
   EXPECT_EQ(pool.Statistics(MemoryTier::kMapped).reserved_bytes, 0u);
   EXPECT_EQ(pool.Statistics(MemoryTier::kMapped).peak_bytes, size_t{3} << 20);
-}
-
-TEST(MemoryBudget, RefusesWithTheNumbers) {
-  MemoryBudget budget(1000);
-  auto weights = budget.Reserve(MemoryUse::kWeights, 600);
-  ASSERT_TRUE(weights);
-  auto kv = budget.Reserve(MemoryUse::kKv, 300);
-  ASSERT_TRUE(kv);
-  const auto more = budget.Reserve(MemoryUse::kActivations, 101);
-  ASSERT_FALSE(more);
-  EXPECT_EQ(more.error().code, Code::kResourceExhausted);
-  EXPECT_EQ(more.error().message,
-            "memory budget: activations want 101 bytes, free are 100 of 1000 (reserved: weights "
-            "600, kv 300, activations 0, staging 0)");
-  EXPECT_FALSE(budget.Reserve(MemoryUse::kStaging, UINT64_MAX));
-  *kv = MemoryBudget::Reservation();
-  EXPECT_EQ(budget.Reserved(MemoryUse::kKv), 0u);
-  EXPECT_TRUE(budget.Reserve(MemoryUse::kActivations, 101));  // given back at once
-  EXPECT_EQ(budget.Free(), 400u);
 }
 
 }  // namespace

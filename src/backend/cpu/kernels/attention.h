@@ -1,7 +1,9 @@
-// Attention over a 16-bit cache, in the order of the reference (backend/reference/reference_math.h,
+// Attention over a narrow cache, in the order of the reference (backend/reference/reference_math.h,
 // AttendHead16): that of AMX's TDPBF16PS. Include it only from targets/*.cc (see
 // ternary_gemm.h).
 #pragma once
+
+#include <type_traits>
 
 #include "backend/cpu/kernels/float_ops.h"
 #include "base/bf16.h"
@@ -42,42 +44,70 @@ struct Pairs {
   return {__builtin_bit_cast(F16, both << 16), __builtin_bit_cast(F16, both & 0xffff0000u)};
 }
 
-template <bool kBf16>
-[[gnu::always_inline]] inline Pairs LoadKeys(const uint16_t* k, int64_t d) {
-  if constexpr (kBf16) return SplitPairs(k + d * 16);
-  return {LoadHalves(k + d * 16), LoadHalves(k + (d + 1) * 16)};
+[[gnu::always_inline]] inline F16 LoadCodes(const int8_t* p) {
+  return __builtin_convertvector(*reinterpret_cast<const B16*>(p), F16);
 }
 
-template <bool kBf16>
-[[gnu::always_inline]] inline Pairs LoadValues(const uint16_t* v, int64_t p, int64_t d,
+template <CacheType kType>
+using Element = std::conditional_t<kType == CacheType::kInt8, int8_t, uint16_t>;
+
+template <CacheType kType>
+[[gnu::always_inline]] inline Pairs LoadKeys(const Element<kType>* k, int64_t d) {
+  if constexpr (kType == CacheType::kBf16) return SplitPairs(k + d * 16);
+  if constexpr (kType == CacheType::kF16)
+    return {LoadHalves(k + d * 16), LoadHalves(k + (d + 1) * 16)};
+  if constexpr (kType == CacheType::kInt8)
+    return {LoadCodes(k + d * 16), LoadCodes(k + (d + 1) * 16)};
+}
+
+template <CacheType kType>
+[[gnu::always_inline]] inline F16 LoadElements(const Element<kType>* p) {
+  if constexpr (kType == CacheType::kInt8)
+    return LoadCodes(p);
+  else
+    return LoadHalves(p);
+}
+
+template <CacheType kType>
+[[gnu::always_inline]] inline Pairs LoadValues(const Element<kType>* v, int64_t p, int64_t d,
                                                int64_t head_dim) {
   const int64_t count = head_dim - d < kLanes ? head_dim - d : kLanes;
-  if constexpr (kBf16) {
+  if constexpr (kType == CacheType::kBf16) {
     const uint16_t* at = v + (p / 2 * head_dim + d) * 2;
     if (count == kLanes) return SplitPairs(at);
     uint16_t padded[2 * kLanes] = {};
     __builtin_memcpy(padded, at, static_cast<size_t>(count) * 4);
     return SplitPairs(padded);
   } else {
-    const uint16_t* at = v + p * head_dim + d;
-    if (count == kLanes) return {LoadHalves(at), LoadHalves(at + head_dim)};
-    uint16_t padded[2][kLanes] = {};
-    __builtin_memcpy(padded[0], at, static_cast<size_t>(count) * 2);
-    __builtin_memcpy(padded[1], at + head_dim, static_cast<size_t>(count) * 2);
-    return {LoadHalves(padded[0]), LoadHalves(padded[1])};
+    const Element<kType>* at = v + p * head_dim + d;
+    if (count == kLanes) return {LoadElements<kType>(at), LoadElements<kType>(at + head_dim)};
+    Element<kType> padded[2][kLanes] = {};
+    __builtin_memcpy(padded[0], at, static_cast<size_t>(count) * sizeof(Element<kType>));
+    __builtin_memcpy(padded[1], at + head_dim, static_cast<size_t>(count) * sizeof(Element<kType>));
+    return {LoadElements<kType>(padded[0]), LoadElements<kType>(padded[1])};
   }
 }
 
-template <bool kBf16>
+// The steps of 16 positions from p on.
+[[gnu::always_inline]] inline F16 LoadSteps(const void* const* pieces, int64_t p,
+                                            int64_t head_dim) {
+  const auto* steps = reinterpret_cast<const float*>(
+      static_cast<const int8_t*>(pieces[p / kPiecePositions]) + kPiecePositions * head_dim);
+  return Load(steps + p % kPiecePositions);
+}
+
+template <CacheType kType>
 [[gnu::always_inline]] inline F16 RoundFactor(F16 x) {
-  if constexpr (kBf16) return __builtin_bit_cast(F16, Bf16Bits<F16, U16>(x) << 16);
+  if constexpr (kType == CacheType::kBf16)
+    return __builtin_bit_cast(F16, Bf16Bits<F16, U16>(x) << 16);
   return Round13<F16, U16>(x);
 }
 
 inline void RoundFactors(bool bf16, const float* x, int64_t n, float* out) {
   const int64_t whole = n / kLanes * kLanes;
   for (int64_t i = 0; i < whole; i += kLanes)
-    Store(out + i, bf16 ? RoundFactor<true>(Load(x + i)) : RoundFactor<false>(Load(x + i)));
+    Store(out + i, bf16 ? RoundFactor<CacheType::kBf16>(Load(x + i))
+                        : RoundFactor<CacheType::kF16>(Load(x + i)));
   for (int64_t i = whole; i < n; ++i)
     out[i] = bf16 ? RoundBf16(x[i]) : Round13<float, uint32_t>(x[i]);
 }
@@ -96,8 +126,8 @@ inline void NarrowRow(bool bf16, const float* x, int64_t n, uint16_t* out) {
 }
 
 // Scores of kRows queries against kTiles tiles of 16 positions; q (rows, head_dim).
-template <bool kBf16, int kRows, int kTiles>
-[[gnu::always_inline]] inline void Scores(const float* q, const uint16_t* k, int64_t head_dim,
+template <CacheType kType, int kRows, int kTiles>
+[[gnu::always_inline]] inline void Scores(const float* q, const Element<kType>* k, int64_t head_dim,
                                           float (*scores)[kMaxBlock]) {
   F16 total[kRows][kTiles] = {};
   for (int64_t first = 0; first < head_dim; first += 32) {
@@ -105,7 +135,7 @@ template <bool kBf16, int kRows, int kTiles>
     F16 even[kRows][kTiles] = {}, odd[kRows][kTiles] = {};
     for (int64_t d = first; d < end; d += 2) {
       for (int t = 0; t < kTiles; ++t) {
-        const Pairs pairs = LoadKeys<kBf16>(k + t * 16 * head_dim, d);
+        const Pairs pairs = LoadKeys<kType>(k + t * 16 * head_dim, d);
         for (int r = 0; r < kRows; ++r) {
           even[r][t] = AddProduct(even[r][t], pairs.even, Splat(q[r * head_dim + d]));
           odd[r][t] = AddProduct(odd[r][t], pairs.odd, Splat(q[r * head_dim + d + 1]));
@@ -119,16 +149,20 @@ template <bool kBf16, int kRows, int kTiles>
     for (int t = 0; t < kTiles; ++t) Store(scores[r] + t * kLanes, total[r][t]);
 }
 
-// Turns the scores of one query into weights, with zeros behind the last of
-// `count` positions up to `padded`.
-template <bool kBf16>
-inline void Softmax(float* scores, int64_t count, int64_t padded, float scale, float* largest,
-                    float* sum) {
+// Turns the scores of query r into what its values are multiplied with, with zeros behind the last
+// of its positions up to `padded`.
+template <CacheType kType>
+inline void Softmax(const AttendNarrowArgs& a, int64_t r, int64_t padded, float* scores) {
   const I16 lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  const int64_t count = a.counts[r];
   const auto lane_count = [&](int64_t i) { return static_cast<int32_t>(count - i); };
   F16 top = Splat(-__builtin_inff());
   for (int64_t i = 0; i < count; i += kLanes) {
-    const F16 score = Load(scores + i) * scale;
+    F16 score;
+    if constexpr (kType == CacheType::kInt8)
+      score = Load(scores + i) * (LoadSteps(a.k, i, a.head_dim) * (a.q_steps[r] * a.scale));
+    else
+      score = Load(scores + i) * a.scale;
     Store(scores + i, score);
     const F16 valid = lanes < lane_count(i) ? score : Splat(-__builtin_inff());
     top = top < valid ? valid : top;
@@ -138,29 +172,31 @@ inline void Softmax(float* scores, int64_t count, int64_t padded, float scale, f
   F16 sums = {};
   for (int64_t i = 0; i < count; i += kLanes) {
     const F16 e = ExpLanes<F16, U16>(Load(scores + i) - most);
-    const F16 rounded = RoundFactor<kBf16>(e);
+    const F16 rounded = RoundFactor<kType>(e);
     const F16 weight = lanes < lane_count(i) ? rounded : F16{};
-    Store(scores + i, weight);
     sums += weight;
+    if constexpr (kType == CacheType::kInt8)  // what is no number, of a stale step, becomes 0
+      Store(scores + i, RoundFactor<kType>(weight * LoadSteps(a.v, i, a.head_dim)));
+    else
+      Store(scores + i, weight);
   }
   for (int64_t i = (count + kLanes - 1) / kLanes * kLanes; i < padded; i += kLanes)
     Store(scores + i, F16{});
-  *largest = most;
-  *sum = Reduce(sums);
+  a.largest[r] = most;
+  a.sum[r] = Reduce(sums);
 }
 
 // out = weights v for kRows queries and kTiles tiles of 16 elements from d on.
-template <bool kBf16, int kRows, int kTiles>
-[[gnu::always_inline]] inline void Values(const float (*weights)[kMaxBlock],
-                                          const uint16_t* const* v, int64_t padded,
-                                          int64_t head_dim, int64_t d, float* out) {
+template <CacheType kType, int kRows, int kTiles>
+[[gnu::always_inline]] inline void Values(const float (*weights)[kMaxBlock], const void* const* v,
+                                          int64_t padded, int64_t head_dim, int64_t d, float* out) {
   F16 total[kRows][kTiles] = {};
   for (int64_t first = 0; first < padded; first += kPiecePositions) {
+    const auto* piece = static_cast<const Element<kType>*>(v[first / kPiecePositions]);
     F16 even[kRows][kTiles] = {}, odd[kRows][kTiles] = {};
     for (int64_t p = 0; p < kPiecePositions; p += 2) {
       for (int t = 0; t < kTiles; ++t) {
-        const Pairs pairs =
-            LoadValues<kBf16>(v[first / kPiecePositions], p, d + t * kLanes, head_dim);
+        const Pairs pairs = LoadValues<kType>(piece, p, d + t * kLanes, head_dim);
         for (int r = 0; r < kRows; ++r) {
           even[r][t] = AddProduct(even[r][t], pairs.even, Splat(weights[r][first + p]));
           odd[r][t] = AddProduct(odd[r][t], pairs.odd, Splat(weights[r][first + p + 1]));
@@ -181,44 +217,42 @@ template <bool kBf16, int kRows, int kTiles>
     }
 }
 
-template <bool kBf16, int kRows, int kScoreTiles, int kValueTiles>
-inline void AttendRows(const Attend16Args& a, int64_t first, int64_t most) {
+template <CacheType kType, int kRows, int kScoreTiles, int kValueTiles>
+inline void AttendRows(const AttendNarrowArgs& a, int64_t first, int64_t most) {
   alignas(64) float weights[kRows][kMaxBlock];
   const int64_t d = a.head_dim;
   const int64_t padded = (most + kPiecePositions - 1) / kPiecePositions * kPiecePositions;
   for (int64_t p = 0; p < padded; p += 16 * kScoreTiles)
-    Scores<kBf16, kRows, kScoreTiles>(a.q + first * d,
-                                      a.k[p / kPiecePositions] + p % kPiecePositions * d, d,
-                                      reinterpret_cast<float(*)[kMaxBlock]>(&weights[0][p]));
-  for (int r = 0; r < kRows; ++r)
-    Softmax<kBf16>(weights[r], a.counts[first + r], padded, a.scale, a.largest + first + r,
-                   a.sum + first + r);
+    Scores<kType, kRows, kScoreTiles>(
+        a.q + first * d,
+        static_cast<const Element<kType>*>(a.k[p / kPiecePositions]) + p % kPiecePositions * d, d,
+        reinterpret_cast<float(*)[kMaxBlock]>(&weights[0][p]));
+  for (int r = 0; r < kRows; ++r) Softmax<kType>(a, first + r, padded, weights[r]);
   float* out = a.out + first * d;
   int64_t i = 0;
   for (; i + kValueTiles * kLanes <= d; i += kValueTiles * kLanes)
-    Values<kBf16, kRows, kValueTiles>(weights, a.v, padded, d, i, out);
-  for (; i < d; i += kLanes) Values<kBf16, kRows, 1>(weights, a.v, padded, d, i, out);
+    Values<kType, kRows, kValueTiles>(weights, a.v, padded, d, i, out);
+  for (; i < d; i += kLanes) Values<kType, kRows, 1>(weights, a.v, padded, d, i, out);
 }
 
-inline int64_t MostPositions(const Attend16Args& a, int64_t first, int64_t rows) {
+inline int64_t MostPositions(const AttendNarrowArgs& a, int64_t first, int64_t rows) {
   int64_t most = 0;
   for (int64_t r = first; r < first + rows; ++r) most = most < a.counts[r] ? a.counts[r] : most;
   return most;
 }
 
 // Four queries share what they load; one alone takes several tiles for enough independent sums.
-template <bool kBf16>
-inline void AttendQueries(const Attend16Args& a) {
+template <CacheType kType>
+inline void AttendQueries(const AttendNarrowArgs& a) {
   int64_t r = 0;
-  for (; r + 4 <= a.rows; r += 4) AttendRows<kBf16, 4, 1, 2>(a, r, MostPositions(a, r, 4));
-  for (; r < a.rows; ++r) AttendRows<kBf16, 1, 2, 4>(a, r, MostPositions(a, r, 1));
+  for (; r + 4 <= a.rows; r += 4) AttendRows<kType, 4, 1, 2>(a, r, MostPositions(a, r, 4));
+  for (; r < a.rows; ++r) AttendRows<kType, 1, 2, 4>(a, r, MostPositions(a, r, 1));
 }
 
-inline void Attend16(const Attend16Args& a) {
-  if (a.bf16)
-    AttendQueries<true>(a);
-  else
-    AttendQueries<false>(a);
+inline void AttendNarrow(const AttendNarrowArgs& a) {
+  if (a.type == CacheType::kInt8) return AttendQueries<CacheType::kInt8>(a);
+  if (a.type == CacheType::kBf16) return AttendQueries<CacheType::kBf16>(a);
+  AttendQueries<CacheType::kF16>(a);
 }
 
 // Blocks of one query, joined in increasing order.

@@ -19,9 +19,9 @@ inline void Narrow(const float* x, int64_t n, uint16_t* out) {
 }
 
 // Tiles 0 and 1: sums; 4: queries or weights; 6 and 7: keys or values.
-inline void Attend16Amx(const Attend16Args& a) {
+inline void AttendNarrowAmx(const AttendNarrowArgs& a) {
   const int64_t d = a.head_dim;
-  if (!a.bf16 || d % 32 != 0 || d > kMostHeadDim) return Attend16(a);
+  if (a.type != CacheType::kBf16 || d % 32 != 0 || d > kMostHeadDim) return AttendNarrow(a);
   alignas(64) uint16_t q[kMostQueries * kMostHeadDim];
   Narrow(a.q, a.rows * d, q);
   alignas(64) float weights[kMostQueries][kMaxBlock];
@@ -30,7 +30,7 @@ inline void Attend16Amx(const Attend16Args& a) {
   const int64_t padded = pieces * kPiecePositions;
   ConfigureTiles(a.rows);
   for (int64_t piece = 0; piece < pieces; ++piece) {
-    const uint16_t* k = a.k[piece];
+    const auto* k = static_cast<const uint16_t*>(a.k[piece]);
     float* scores = &weights[0][piece * kPiecePositions];
     _tile_zero(0);
     _tile_zero(1);
@@ -46,7 +46,7 @@ inline void Attend16Amx(const Attend16Args& a) {
     _tile_stored(1, scores + 16, sizeof weights[0]);
   }
   for (int64_t r = 0; r < a.rows; ++r) {
-    Softmax<true>(weights[r], a.counts[r], padded, a.scale, a.largest + r, a.sum + r);
+    Softmax<CacheType::kBf16>(a, r, padded, weights[r]);
     Narrow(weights[r], padded, narrow[r]);
   }
   for (int64_t i = 0; i < d; i += 32) {
@@ -54,7 +54,7 @@ inline void Attend16Amx(const Attend16Args& a) {
     _tile_zero(1);
     StoresBeforeTiles();
     for (int64_t piece = 0; piece < pieces; ++piece) {
-      const uint16_t* v = a.v[piece];
+      const auto* v = static_cast<const uint16_t*>(a.v[piece]);
       _tile_loadd(4, &narrow[0][piece * kPiecePositions], sizeof narrow[0]);
       _tile_loadd(6, v + i * 2, d * 4);
       _tile_loadd(7, v + i * 2 + 32, d * 4);

@@ -6,7 +6,13 @@
 namespace tern::cpu {
 namespace {
 
+// A pair of rows fills SMMLA. Without an Arm machine to measure on, the threshold is a guess from
+// operation counts: 2 rows cost as many instructions as with SDOT, 4 rows half as many.
+constexpr int64_t kI8mmMinRows = 3;
+
 constexpr TernaryKernel kKernels[] = {
+    {"gemm_t2_s8_n16k4_i8mm", "i8mm", kCpuNeon | kCpuDotProd | kCpuI8mm, kI8mmMinRows,
+     GemmT2S8N16k4_NeonI8mm},
     {"gemm_t2_s8_n16k4_neon_dotprod", "neon_dotprod", kCpuNeon | kCpuDotProd, 1,
      GemmT2S8N16k4_NeonDotProd},
     {"gemm_t2_s8_n16k4_neon", "neon", kCpuNeon, 1, GemmT2S8N16k4_Neon},

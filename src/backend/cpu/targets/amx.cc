@@ -15,7 +15,7 @@ void LogitsQ8S8N16k4_Amx(const Int8LogitsArgs& args) { Int8LogitsAmx(args); }
 const FloatOps* FloatOps_Amx() {
   static constexpr FloatOps kWithTiles = [] {
     FloatOps ops = kFloatOps;
-    ops.attend16 = Attend16Amx;
+    ops.attend_narrow = AttendNarrowAmx;
     return ops;
   }();
   return &kWithTiles;

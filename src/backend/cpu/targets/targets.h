@@ -13,6 +13,7 @@ void GemmT2S8N16k4_AvxVnni(const GemmArgs& args);
 void GemmT2S8N16k4_Avx512Vnni(const GemmArgs& args);
 void GemmT2S8N16k4_Amx(const GemmArgs& args);
 void GemmT2S8N16k4_Neon(const GemmArgs& args);
+void GemmT2S8N16k4_NeonI8mm(const GemmArgs& args);
 void GemmT2S8N16k4_NeonDotProd(const GemmArgs& args);
 
 const FloatOps* FloatOps_Scalar();
