@@ -25,7 +25,8 @@ std::vector<Json> Objects(const std::string& events) {
 class Answers : public testing::Test {
  protected:
   std::unique_ptr<AnswerWriter> Writer(Endpoint endpoint, const std::string& fields) {
-    const char* input = endpoint == Endpoint::kChat        ? R"("messages":[{"role":"user","content":"a"}])"
+    const char* input = endpoint == Endpoint::kChat
+                            ? R"("messages":[{"role":"user","content":"a"}])"
                         : endpoint == Endpoint::kResponses ? R"("input":"a")"
                                                            : R"("prompt":"a")";
     auto parsed = ParseRequest(endpoint, fmt::format("{{{}{}}}", input, fields));
@@ -34,12 +35,17 @@ class Answers : public testing::Test {
     return NewAnswerWriter(request_, {.head = {"id-1", 7, "m"}, .prompts = {"a"}}, *tokenizer_);
   }
 
-  static Event Text(std::string text, int index = 0) { return {.index = index, .text = std::move(text)}; }
+  static Event Text(std::string text, int index = 0) {
+    return {.index = index, .text = std::move(text)};
+  }
   static Event End(FinishReason reason, int index = 0) {
     Event event{.index = index};
     event.finish = reason;
-    event.stats = {.prompt_tokens = 4, .cached_tokens = 1, .generated_tokens = 3,
-                   .prefill_seconds = 2, .decode_seconds = 4};
+    event.stats = {.prompt_tokens = 4,
+                   .cached_tokens = 1,
+                   .generated_tokens = 3,
+                   .prefill_seconds = 2,
+                   .decode_seconds = 4};
     return event;
   }
 
@@ -68,11 +74,13 @@ TEST_F(Answers, OfACompletion) {
 }
 
 TEST_F(Answers, OfAChatInAStream) {
-  const auto writer = Writer(Endpoint::kChat, R"(,"stream":true,"stream_options":{"include_usage":true})");
+  const auto writer =
+      Writer(Endpoint::kChat, R"(,"stream":true,"stream_options":{"include_usage":true})");
   const auto first = Objects(writer->Feed(0, Text("b")));
   ASSERT_EQ(first.size(), 2u);
   EXPECT_EQ(first[0]["object"], "chat.completion.chunk");
-  EXPECT_EQ(first[0]["choices"], Json::parse(R"([{"index":0,"delta":{"role":"assistant","content":""},
+  EXPECT_EQ(first[0]["choices"],
+            Json::parse(R"([{"index":0,"delta":{"role":"assistant","content":""},
                                                   "logprobs":null,"finish_reason":null}])"));
   EXPECT_EQ(first[1]["choices"][0]["delta"], Json::parse(R"({"content":"b"})"));
   EXPECT_TRUE(first[1].contains("usage") && first[1]["usage"].is_null());
@@ -103,9 +111,9 @@ TEST_F(Answers, ChoicesAreKeptApartAndPromptsCountOnce) {
   EXPECT_EQ(answer["usage"]["completion_tokens"], 6);
 }
 
-constexpr const char* kTools =
-    R"(,"tools":[{"type":"function","function":{"name":"f"}}])";
-constexpr const char* kCall = "Wait.<tool_call>{\"name\":\"f\",\"arguments\":{\"x\":1}}</tool_call>";
+constexpr const char* kTools = R"(,"tools":[{"type":"function","function":{"name":"f"}}])";
+constexpr const char* kCall =
+    "Wait.<tool_call>{\"name\":\"f\",\"arguments\":{\"x\":1}}</tool_call>";
 
 TEST_F(Answers, CallsOfTools) {
   const auto writer = Writer(Endpoint::kChat, kTools);
@@ -151,19 +159,19 @@ TEST_F(Answers, BytesThatAreNoUtf8DoNotBreakTheJson) {
 }
 
 TEST_F(Answers, AResponseThatCallsATool) {
-  const auto writer = Writer(Endpoint::kResponses,
-                             R"(,"stream":true,"tools":[{"type":"function","name":"f"}])");
+  const auto writer =
+      Writer(Endpoint::kResponses, R"(,"stream":true,"tools":[{"type":"function","name":"f"}])");
   std::vector<std::string> types;
   std::string events = writer->Feed(0, Text("<tool_call>{\"name\":\"f\"}</tool_call>"));
   events += writer->Feed(0, End(FinishReason::kEndOfText));
   events += writer->Finish();
   const auto objects = Objects(events);
   for (const Json& object : objects) types.push_back(object["type"]);
-  EXPECT_THAT(types, ElementsAre("response.created", "response.in_progress",
-                                 "response.output_item.added",
-                                 "response.function_call_arguments.delta",
-                                 "response.function_call_arguments.done",
-                                 "response.output_item.done", "response.completed"));
+  EXPECT_THAT(
+      types,
+      ElementsAre("response.created", "response.in_progress", "response.output_item.added",
+                  "response.function_call_arguments.delta", "response.function_call_arguments.done",
+                  "response.output_item.done", "response.completed"));
   const Json& output = objects.back()["response"]["output"];
   ASSERT_EQ(output.size(), 1u);
   EXPECT_EQ(output[0]["type"], "function_call");

@@ -56,7 +56,8 @@ TEST(Api, WithoutAKeyNothingIsSaidOfTheModel) {
 }
 
 TEST(Api, PagesFromElsewhereMayAskOnlyWhenAllowed) {
-  Api closed({}, Keys({})), one({.cors_origin = "http://a"}, Keys({})), any({.cors_origin = "*"}, Keys({}));
+  Api closed({}, Keys({})), one({.cors_origin = "http://a"}, Keys({})),
+      any({.cors_origin = "*"}, Keys({}));
   const auto allowed = [](Api& api, const std::string& origin) -> std::string {
     const HttpPart part = Ask(api, "GET", "/metrics", {{"Origin", origin}});
     for (const auto& [name, value] : part.head->fields)
