@@ -57,12 +57,16 @@ int Execute(const Action& action) {
   return code;
 }
 
-// Arguments as CLI11 takes them, last one first: it knows no long option with one dash, and people
-// know this one from llama.cpp.
+// CLI11 knows no long option with one dash, and people know these from llama.cpp.
+std::string_view OptionName(std::string_view argument) {
+  if (argument == "-npl") return "--npl";
+  return argument == "-np" ? "--np" : argument;
+}
+
+// Arguments as CLI11 takes them, last one first.
 std::vector<std::string> Arguments(int argc, char** argv) {
   std::vector<std::string> arguments;
-  for (int i = argc - 1; i > 0; --i)
-    arguments.emplace_back(std::string_view(argv[i]) == "-npl" ? "--npl" : argv[i]);
+  for (int i = argc - 1; i > 0; --i) arguments.emplace_back(OptionName(argv[i]));
   return arguments;
 }
 

@@ -1,202 +1,221 @@
 #include "server/api.h"
 
-#include <chrono>
-#include <optional>
-#include <random>
+#include <fmt/format.h>
+
+#include <array>
+
+#include "server/generation_reply.h"
+#include "server/metrics.h"
+#include "server/web_files.h"
 
 namespace tern {
 namespace {
 
-constexpr int kClientClosedRequest = 499;  // for the log alone, as nginx has it
-
-int64_t UnixTime() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
-uint64_t RandomBits() {
-  std::random_device device;
-  return uint64_t{device()} << 32 | device();
-}
-
-// Sends the error; returns what the log says, which is nothing of the client's texts.
-std::string Refuse(HttpExchange& exchange, const ApiError& error,
-                   HttpExchange::Header header = {}) {
-  exchange.Send(error.status, RenderError(error), header);
-  return fmt::format("{} {}", error.status, error.param);
-}
-
-// The client is gone, or it is told that the server goes.
-std::string GiveUp(HttpExchange& exchange) {
-  if (exchange.Stopping()) return Refuse(exchange, {503, "the server is stopping"});
-  return fmt::format("{} the client hung up", kClientClosedRequest);
-}
-
-// Leaves the turnstile at the end of a turn.
-class Turn {
+// Adds header fields to an answer.
+class WithFields final : public HttpReply {
  public:
-  explicit Turn(Turnstile& turnstile) : turnstile_(turnstile) {}
-  ~Turn() { turnstile_.Leave(); }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
+  using Fields = std::vector<std::pair<std::string, std::string>>;
+  WithFields(std::unique_ptr<HttpReply> inner, Fields fields)
+      : inner_(std::move(inner)), fields_(std::move(fields)) {}
+
+  void OnReady(std::function<void()> wake) override { inner_->OnReady(std::move(wake)); }
+  std::optional<HttpPart> Pull() override {
+    auto part = inner_->Pull();
+    if (part && part->head)
+      part->head->fields.insert(part->head->fields.end(), fields_.begin(), fields_.end());
+    return part;
+  }
+  std::string Summary() const override { return inner_->Summary(); }
 
  private:
-  Turnstile& turnstile_;
+  std::unique_ptr<HttpReply> inner_;
+  Fields fields_;
 };
 
-// The events of one answer. The stream begins with its first text, so that what goes wrong before
-// can still be told by the status.
-class EventStream {
- public:
-  EventStream(const AnswerHead& head, HttpExchange& exchange) : head_(head), exchange_(exchange) {}
-
-  bool Text(std::string_view text) { return Begin() && Event(RenderText(head_, text)); }
-  bool End(const GenerationResult& result, bool include_usage) {
-    return Begin() && Event(RenderEnd(head_, result)) &&
-           (!include_usage || Event(RenderUsage(head_, result))) && Event(kSseDone);
-  }
-  /// False when it hasn't begun.
-  bool Break(const ApiError& error) { return begun_ && (Event(RenderError(error)), true); }
-
- private:
-  bool Begin() {
-    if (begun_) return true;
-    begun_ = true;
-    return exchange_.BeginEvents() &&
-           (head_.endpoint != Endpoint::kChat || Event(RenderOpening(head_)));
-  }
-  bool Event(std::string_view data) { return exchange_.Write(SseEvent(data)); }
-
-  const AnswerHead& head_;
-  HttpExchange& exchange_;
-  bool begun_ = false;
-};
-
-ApiError ToApiError(const Error& error, const char* prompt_field) {
-  if (error.code == Code::kInvalidArgument) return {400, error.message, prompt_field};
-  return {500, "the model failed; the server's log says why"};
+const WebFile* FindWebFile(std::string_view path) {
+  for (const WebFile& file : WebFiles())
+    if (file.path == path) return &file;
+  return nullptr;
 }
 
-const char* PromptField(Endpoint endpoint) {
-  return endpoint == Endpoint::kChat ? "messages" : "prompt";
+// A file of the page. Browsers ask each time, and are mostly told that it is the same.
+std::unique_ptr<HttpReply> WebReply(const WebFile& file, const HttpRequest& request) {
+  constexpr int kNotModified = 304;
+  HttpHead head{.content_type = std::string(file.content_type),
+                .fields = {{"ETag", std::string(file.etag)},
+                           {"Cache-Control", "no-cache"},
+                           {"Content-Security-Policy", std::string(kWebSecurityPolicy)},
+                           {"X-Content-Type-Options", "nosniff"},
+                           {"Referrer-Policy", "no-referrer"}}};
+  if (request.Field("If-None-Match") != file.etag)
+    return ReadyReply(std::move(head), std::string(file.bytes));
+  head.status = kNotModified;
+  return ReadyReply(std::move(head), "");
 }
+
+std::unique_ptr<HttpReply> MethodRefused(const char* allowed) {
+  return ReadyReply({.status = 405, .fields = {{"Allow", allowed}}},
+                    RenderError({405, fmt::format("expected the method {}", allowed)}));
+}
+
+std::unique_ptr<HttpReply> JsonReply(std::string json) { return ReadyReply({}, std::move(json)); }
 
 }  // namespace
 
-Api::Api(Session& session, ApiOptions options, Log log)
-    : session_(session),
-      options_(std::move(options)),
-      log_(std::move(log)),
-      created_(UnixTime()),
-      family_(DetectChatFamily(*session.tokenizer(), session.model().config.architecture)),
-      id_prefix_(fmt::format("{:016x}", RandomBits())),
-      turnstile_(options_.max_waiting),
-      executor_(session.decoder()),
-      generator_(executor_, session.cache(), *session.tokenizer(), session.model().config.vocab,
-                 session.context()) {}
+struct Api::Loaded {
+  Loaded(Engine& with, ModelServiceOptions options)
+      : engine(with), slots(options.slots), service(with, std::move(options)) {}
+  Engine& engine;
+  const int64_t slots;
+  ModelService service;
+};
 
-void Api::Handle(const HttpRequest& request, HttpExchange& exchange) {
-  const auto start = std::chrono::steady_clock::now();
-  const std::string outcome = Route(request, exchange);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  log_(fmt::format("{} {} {} {}, {:.3f} s", request.client, request.method,
-                   request.path.substr(0, 80), outcome, seconds.count()));
-}
+struct Api::Route {
+  const char* method;
+  const char* path;
+  enum Need : uint8_t { kNothing = 0, kKey = 1, kModel = 2 };
+  int needs;
+  using Answer = std::unique_ptr<HttpReply> (*)(Api&, Loaded*, HttpRequest);
+  Answer answer;
+};
 
-std::string Api::Route(const HttpRequest& request, HttpExchange& exchange) {
-  const auto get = [&](std::string_view json) -> std::string {
-    if (request.method != "GET")
-      return Refuse(exchange, {405, "expected the method GET"}, {"Allow", "GET"});
-    exchange.Send(200, json);
-    return "200";
+// llama-server has many of the paths with and without /v1.
+std::span<const Api::Route> Api::Routes() {
+  using Reply = std::unique_ptr<HttpReply>;
+  constexpr int kBoth = Route::kKey | Route::kModel;
+  constexpr auto kHealth =
+      +[](Api&, Loaded*, HttpRequest) -> Reply { return JsonReply(R"({"status":"ok"})"); };
+  constexpr auto kModels = +[](Api&, Loaded* loaded, HttpRequest) -> Reply {
+    return JsonReply(loaded->service.Models());
   };
-  const auto post = [&](Endpoint endpoint) -> std::string {
-    if (request.method != "POST")
-      return Refuse(exchange, {405, "expected the method POST"}, {"Allow", "POST"});
-    return Complete(endpoint, request, exchange);
+  constexpr auto kCompletion = +[](Api& api, Loaded* loaded, HttpRequest request) -> Reply {
+    return api.workers_.Answer([loaded, body = std::move(request.body)] {
+      return loaded->service.Complete(Endpoint::kCompletion, body);
+    });
   };
-  if (request.path == "/health") return get(R"({"status":"ok"})");
-  if (request.path == "/v1/models") return get(RenderModels(options_.model, created_));
-  if (request.path == "/v1/completions") return post(Endpoint::kCompletion);
-  if (request.path == "/v1/chat/completions") return post(Endpoint::kChat);
-  return Refuse(exchange, {404,
-                           "there is nothing at this path; there are /health, /v1/models, "
-                           "/v1/completions and /v1/chat/completions"});
+  constexpr auto kChat = +[](Api& api, Loaded* loaded, HttpRequest request) -> Reply {
+    return api.workers_.Answer([loaded, body = std::move(request.body)] {
+      return loaded->service.Complete(Endpoint::kChat, body);
+    });
+  };
+  constexpr auto kResponses = +[](Api& api, Loaded* loaded, HttpRequest request) -> Reply {
+    return api.workers_.Answer([loaded, body = std::move(request.body)] {
+      return loaded->service.Complete(Endpoint::kResponses, body);
+    });
+  };
+  constexpr auto kEmbeddings = +[](Api& api, Loaded* loaded, HttpRequest request) -> Reply {
+    return api.waiting_workers_.Answer(
+        [loaded, body = std::move(request.body)] { return loaded->service.Embed(body); });
+  };
+  constexpr auto kTokenize = +[](Api& api, Loaded* loaded, HttpRequest request) -> Reply {
+    return api.workers_.Answer(
+        [loaded, body = std::move(request.body)] { return loaded->service.Tokenize(body); });
+  };
+  constexpr auto kDetokenize = +[](Api& api, Loaded* loaded, HttpRequest request) -> Reply {
+    return api.workers_.Answer(
+        [loaded, body = std::move(request.body)] { return loaded->service.Detokenize(body); });
+  };
+  constexpr auto kTemplate = +[](Api& api, Loaded* loaded, HttpRequest request) -> Reply {
+    return api.workers_.Answer(
+        [loaded, body = std::move(request.body)] { return loaded->service.ApplyTemplate(body); });
+  };
+  constexpr auto kProps = +[](Api&, Loaded* loaded, HttpRequest) -> Reply {
+    return JsonReply(loaded->service.Props());
+  };
+  constexpr auto kSlots = +[](Api&, Loaded* loaded, HttpRequest) -> Reply {
+    return JsonReply(RenderSlots(loaded->engine.Stats(), loaded->slots, loaded->engine.context()));
+  };
+  constexpr auto kMetrics = +[](Api& api, Loaded* loaded, HttpRequest) -> Reply {
+    std::optional<EngineStats> stats;
+    if (loaded != nullptr) stats = loaded->engine.Stats();
+    const HttpStats http = api.http_stats_ ? api.http_stats_() : HttpStats{};
+    return ReadyReply({.content_type = std::string(PrometheusText::kContentType)},
+                      RenderMetrics(stats ? &*stats : nullptr, http));
+  };
+  static const Route kRoutes[] = {
+      {"GET", "/health", Route::kModel, kHealth},
+      {"GET", "/v1/health", Route::kModel, kHealth},
+      {"GET", "/ready", Route::kModel, kHealth},
+      {"GET", "/metrics", Route::kKey, kMetrics},
+      {"GET", "/v1/models", kBoth, kModels},
+      {"GET", "/models", kBoth, kModels},
+      {"GET", "/props", kBoth, kProps},
+      {"GET", "/slots", kBoth, kSlots},
+      {"POST", "/v1/chat/completions", kBoth, kChat},
+      {"POST", "/chat/completions", kBoth, kChat},
+      {"POST", "/v1/completions", kBoth, kCompletion},
+      {"POST", "/completions", kBoth, kCompletion},
+      {"POST", "/v1/responses", kBoth, kResponses},
+      {"POST", "/responses", kBoth, kResponses},
+      {"POST", "/v1/embeddings", kBoth, kEmbeddings},
+      {"POST", "/embeddings", kBoth, kEmbeddings},
+      {"POST", "/tokenize", kBoth, kTokenize},
+      {"POST", "/detokenize", kBoth, kDetokenize},
+      {"POST", "/apply-template", kBoth, kTemplate},
+  };
+  return kRoutes;
 }
 
-std::string Api::Complete(Endpoint endpoint, const HttpRequest& request, HttpExchange& exchange) {
-  auto parsed = ParseRequest(endpoint, request.body);
-  if (!parsed) return Refuse(exchange, parsed.error());
-  const auto prompt = Encode(*parsed);
-  if (!prompt) return Refuse(exchange, prompt.error());
-  parsed->generation.sampling.seed = parsed->seed ? *parsed->seed : RandomBits();
-  switch (turnstile_.Enter([&exchange] { return exchange.Wanted(); })) {
-    case Turnstile::Outcome::kFull:
-      return Refuse(exchange, {429, "too many requests wait for the model; try again later"},
-                    {"Retry-After", "1"});
-    case Turnstile::Outcome::kGivenUp:
-      return GiveUp(exchange);
-    case Turnstile::Outcome::kMine:
-      break;
-  }
-  return Generate(*parsed, *prompt, exchange);
+Api::Api(ApiOptions options, ApiKeys keys)
+    : options_(std::move(options)),
+      keys_(std::move(keys)),
+      workers_(options_.workers),
+      waiting_workers_(options_.waiting_workers) {}
+
+Api::~Api() = default;
+
+void Api::SetModel(Engine& engine, ModelServiceOptions options) {
+  loaded_ = std::make_unique<Loaded>(engine, std::move(options));
+  ready_ = loaded_.get();
 }
 
-tl::expected<std::vector<TokenId>, ApiError> Api::Encode(const ApiRequest& request) const {
-  const Tokenizer& tokenizer = *session_.tokenizer();
-  const char* field = PromptField(request.endpoint);
-  std::vector<TokenId> ids;
-  if (request.endpoint == Endpoint::kChat) {
-    const auto segments = RenderChat(family_, tokenizer, request.messages, {});
-    if (!segments) return tl::unexpected(ToApiError(segments.error(), field));
-    ids = EncodeChat(tokenizer, *segments);
-  } else {
-    ids = tokenizer.Encode(request.prompt, {.add_bos = tokenizer.spec().add_bos});
+std::unique_ptr<HttpReply> Api::Handle(HttpRequest request) {
+  const std::string& allowed = options_.cors_origin;
+  if (allowed.empty()) return Dispatch(std::move(request));
+  const std::string_view origin = request.Field("Origin");
+  const bool welcome = !origin.empty() && (allowed == "*" || origin == allowed);
+  if (welcome && request.method == "OPTIONS")
+    return std::make_unique<WithFields>(
+        Preflight(), WithFields::Fields{{"Access-Control-Allow-Origin", allowed}});
+  auto reply = Dispatch(std::move(request));
+  WithFields::Fields fields = {{"Vary", "Origin"}};
+  if (welcome) {
+    fields.emplace_back("Access-Control-Allow-Origin", allowed);
+    fields.emplace_back("Access-Control-Expose-Headers", "X-Request-Id");
   }
-  // The generator would say so too, but only once it is this request's turn.
-  const int64_t capacity = session_.context();
-  if (std::ssize(ids) < capacity) return ids;
-  return tl::unexpected<ApiError>(
-      ApiError{400,
-               fmt::format("{}: found {} tokens, expected fewer than the context of {}", field,
-                           ids.size(), capacity),
-               field, "context_length_exceeded"});
+  return std::make_unique<WithFields>(std::move(reply), std::move(fields));
 }
 
-AnswerHead Api::NewHead(Endpoint endpoint) {
-  const char* kind = endpoint == Endpoint::kChat ? "chatcmpl" : "cmpl";
-  return {endpoint, fmt::format("{}-{}{:08x}", kind, id_prefix_, next_id_++), UnixTime(),
-          options_.model};
+std::unique_ptr<HttpReply> Api::Preflight() const {
+  return ReadyReply({.status = 204,
+                     .content_type = "",
+                     .fields = {{"Access-Control-Allow-Methods", "GET, POST, OPTIONS"},
+                                {"Access-Control-Allow-Headers", "Authorization, Content-Type"},
+                                {"Access-Control-Max-Age", "86400"},
+                                {"Vary", "Origin"}}},
+                    "");
 }
 
-std::string Api::Generate(const ApiRequest& request, const std::vector<TokenId>& prompt,
-                          HttpExchange& exchange) {
-  const AnswerHead head = NewHead(request.endpoint);
-  EventStream events(head, exchange);
-  std::optional<Turn> turn(std::in_place, turnstile_);
-  executor_.WatchFor(&exchange);
-  const auto result = generator_.Generate(prompt, request.generation, [&](std::string_view text) {
-    return !request.stream || events.Text(text);
-  });
-  executor_.WatchFor(nullptr);
-  turn.reset();  // nobody waits while this client reads the rest
-  if (!result) {
-    if (result.error().code != Code::kInvalidArgument) log_("error: " + result.error().message);
-    const ApiError error = ToApiError(result.error(), PromptField(request.endpoint));
-    return events.Break(error) ? "broken off" : Refuse(exchange, error);
+std::unique_ptr<HttpReply> Api::Dispatch(HttpRequest request) {
+  const Route* route = nullptr;
+  for (const Route& candidate : Routes())
+    if (request.path == candidate.path) route = &candidate;
+  const bool get = request.method == "GET" || request.method == "HEAD";
+  if (route == nullptr) {
+    const WebFile* file = FindWebFile(request.path);
+    if (file == nullptr) return ErrorReply({404, "there is nothing at this path"});
+    return get ? WebReply(*file, request) : MethodRefused("GET");
   }
-  if (result->finish == FinishReason::kCancelled) {
-    const bool told = exchange.Stopping() && events.Break({503, "the server is stopping"});
-    return told ? "broken off" : GiveUp(exchange);
-  }
-  if (!request.stream)
-    exchange.Send(200, RenderAnswer(head, *result));
-  else if (!events.End(*result, request.include_usage))
-    return GiveUp(exchange);
-  return fmt::format("200 prompt {} tokens, answer {} tokens, ended by {}",
-                     result->stats.prompt_tokens, result->stats.generated_tokens,
-                     FinishReasonName(result->finish));
+  const bool is_get = std::string_view(route->method) == "GET";
+  if (is_get ? !get : request.method != route->method) return MethodRefused(route->method);
+  if ((route->needs & Route::kKey) != 0 &&
+      !keys_.Admits(request.Field("Authorization"), request.Field("X-Api-Key")))
+    return ErrorReply({401, "missing or wrong API key, expected Authorization: Bearer KEY", "",
+                       "invalid_api_key"});
+  Loaded* loaded = ready_;
+  if ((route->needs & Route::kModel) != 0 && loaded == nullptr)
+    return ErrorReply({503, "Loading model", "", "loading"});
+  return route->answer(*this, loaded, std::move(request));
 }
 
 }  // namespace tern

@@ -1,74 +1,55 @@
-// What the server answers: routes, and a model behind a queue.
+// What the server answers: routes, keys, CORS, and the model once it is loaded.
 #pragma once
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <string>
 
-#include "engine/session.h"
+#include "server/api_keys.h"
+#include "server/http.h"
 #include "server/http_server.h"
-#include "server/openai.h"
-#include "server/turnstile.h"
+#include "server/model_service.h"
+#include "server/workers.h"
 
 namespace tern {
 
 struct ApiOptions {
-  std::string model;        // the name that clients see
-  size_t max_waiting = 16;  // requests that wait for the model; beyond: 429
+  std::string cors_origin;  // pages of this origin may ask, or of any ("*"); empty: of none
+  int workers = 2;          // threads that parse and tokenise
+  int waiting_workers = 4;  // threads that wait for embeddings
 };
 
-/// Passes forward passes on as long as somebody wants their result; kCancelled then.
-class WatchedExecutor final : public Executor {
- public:
-  explicit WatchedExecutor(Executor& inner) : inner_(inner) {}
-
-  /// nullptr: nobody is asked.
-  void WatchFor(HttpExchange* exchange) { exchange_ = exchange; }
-
-  int64_t max_rows() const override { return inner_.max_rows(); }
-  Result<FloatView> Forward(const Batch& batch, KvCache& cache) override {
-    if (exchange_ != nullptr && !exchange_->Wanted())
-      return Fail(Code::kCancelled, "the client is gone");
-    return inner_.Forward(batch, cache);
-  }
-
- private:
-  Executor& inner_;
-  HttpExchange* exchange_ = nullptr;
-};
-
-/// GET /health, GET /v1/models, POST /v1/completions, POST /v1/chat/completions. One text is
-/// generated at a time. Thread rule: any thread.
+/// Thread rule: Handle and ReloadKeys on the server's thread; SetModel from any, once.
 class Api {
  public:
-  /// One line for each request; never text of prompts or answers.
-  using Log = std::function<void(const std::string&)>;
+  Api(ApiOptions options, ApiKeys keys);
+  /// Waits for the workers. The server must have shut down.
+  ~Api();
 
-  /// session must have a tokenizer and outlive the object.
-  Api(Session& session, ApiOptions options, Log log);
+  /// The model is loaded: until then requests get 503. engine must outlive the object.
+  void SetModel(Engine& engine, ModelServiceOptions options);
+  /// Where /metrics finds the numbers of the HTTP layer.
+  void SetHttpStats(std::function<HttpStats()> stats) { http_stats_ = std::move(stats); }
 
-  void Handle(const HttpRequest& request, HttpExchange& exchange);
+  std::unique_ptr<HttpReply> Handle(HttpRequest request);
+  Status ReloadKeys() { return keys_.Reload(); }
+  const ApiKeys& keys() const { return keys_; }
 
  private:
-  /// Answers; returns what the log says about it.
-  std::string Route(const HttpRequest& request, HttpExchange& exchange);
-  std::string Complete(Endpoint endpoint, const HttpRequest& request, HttpExchange& exchange);
-  /// It is the request's turn; ends the turn.
-  std::string Generate(const ApiRequest& request, const std::vector<TokenId>& prompt,
-                       HttpExchange& exchange);
-  tl::expected<std::vector<TokenId>, ApiError> Encode(const ApiRequest& request) const;
-  AnswerHead NewHead(Endpoint endpoint);
+  struct Route;
+  struct Loaded;
+  static std::span<const Route> Routes();
 
-  Session& session_;
+  std::unique_ptr<HttpReply> Dispatch(HttpRequest request);
+  std::unique_ptr<HttpReply> Preflight() const;
+
   const ApiOptions options_;
-  const Log log_;
-  const int64_t created_;
-  const ChatFamily family_;
-  const std::string id_prefix_;  // differs from process to process
-  std::atomic<uint64_t> next_id_ = 0;
-  Turnstile turnstile_;  // guards what follows
-  WatchedExecutor executor_;
-  Generator generator_;
+  ApiKeys keys_;
+  std::function<HttpStats()> http_stats_;
+  std::unique_ptr<Loaded> loaded_;
+  std::atomic<Loaded*> ready_ = nullptr;  // loaded_, once it may be used
+  Workers workers_, waiting_workers_;     // first to go: their jobs use the others
 };
 
 }  // namespace tern
