@@ -4,8 +4,9 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <regex>
 #include <string>
+
+#include "support/regex.h"
 
 namespace tern::test {
 

@@ -5,11 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <regex>
 
 #include "base/rng.h"
 #include "grammar/grammar.h"
 #include "registry/registry.h"
+#include "support/regex.h"
 
 namespace tern {
 namespace {
