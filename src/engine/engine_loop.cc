@@ -174,11 +174,11 @@ void EngineLoop::Run() {
     EndLate();
     EndStalled();
     Step();
-    PublishStats();
+    EndTurn();
   }
   for (Inbox::Command& command : inbox_->Take()) command();
   CancelAll();
-  PublishStats();
+  EndTurn();
 }
 
 std::optional<Clock::time_point> EngineLoop::NextWake() const {
@@ -318,11 +318,12 @@ void EngineLoop::EndPart(Live& live, SequenceId sequence, Event event) {
   live.parts_left.erase(sequence);
   const bool is_last = live.parts_left.empty();
   if (is_last) ++(event.error ? stats_.failed : cut ? stats_.cancelled : stats_.finished);
-  const bool room = live.channel->Push(std::move(event));
-  if (is_last)
+  if (is_last) {
+    last_events_.emplace_back(live.channel, std::move(event));
     Leave(live);
-  else if (!room)
+  } else if (!live.channel->Push(std::move(event))) {
     PauseReader(live);
+  }
 }
 
 // All that is left of it ends with the error.
@@ -366,7 +367,15 @@ void EngineLoop::PublishStats() {
   const std::lock_guard lock(mutex_);
   published_ = stats_;
   published_at_ = now_;
+}
+
+// Who has read the last event of a request finds it in the statistics.
+void EngineLoop::EndTurn() {
+  PublishStats();
+  for (auto& [channel, event] : last_events_) channel->Push(std::move(event));
+  last_events_.clear();
   if (left_ == 0) return;
+  const std::lock_guard lock(mutex_);
   outstanding_ -= std::exchange(left_, 0);
   ended_.notify_all();
 }

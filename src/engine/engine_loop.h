@@ -105,6 +105,7 @@ class EngineLoop {
   void Fail(Live& live, const Error& error);
   void Leave(Live& live);
   void PublishStats();
+  void EndTurn();
   Live* Find(SequenceId sequence);
 
   const LoopParts parts_;
@@ -120,7 +121,9 @@ class EngineLoop {
   std::unordered_map<SequenceId, RequestId> owners_;
   SequenceId last_sequence_ = 0;
   EngineStats stats_;
-  int64_t left_ = 0;                      // requests that have ended since PublishStats
+  int64_t left_ = 0;  // requests that have ended in this turn
+  // Of the requests that have ended in this turn.
+  std::vector<std::pair<std::shared_ptr<Channel>, Event>> last_events_;
   Clock::time_point now_ = Clock::now();  // of this turn
   Clock::time_point window_ = now_;       // the rates' beginning, and the counts then
   uint64_t window_prompt_ = 0, window_generated_ = 0;
