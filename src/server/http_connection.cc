@@ -23,6 +23,7 @@ constexpr std::chrono::seconds kLinger(1);
 constexpr size_t kReadAhead = 64 << 10;    // bytes of further requests that may wait in received_
 constexpr int kClientClosedRequest = 499;  // for the log alone, as nginx has it
 constexpr size_t kLoggedPath = 80;
+constexpr int kSendBuffer = 128 << 10;
 
 std::string_view View(beast::string_view text) { return {text.data(), text.size()}; }
 
@@ -44,6 +45,8 @@ HttpConnection::HttpConnection(asio::ip::tcp::socket socket, HttpShared& shared,
   error_code ec;
   client_ = socket_.remote_endpoint(ec).address().to_string();
   socket_.set_option(asio::ip::tcp::no_delay(true), ec);
+  // Left to itself, the kernel takes megabytes for a client that reads nothing before it shows.
+  socket_.set_option(asio::socket_base::send_buffer_size(kSendBuffer), ec);
   socket_.non_blocking(true, ec);
 }
 
