@@ -9,10 +9,18 @@ namespace {
 constexpr int kThreads = 512;
 constexpr int kWarps = kThreads / 32;
 
+// InverseNorm of the block's row, whose squares' sums these are, to all threads.
+__device__ float RowInverse(float sum, int cols, float eps, RowMemory& memory) {
+  const float total = ReduceBlock({sum, 0}, kWarps, memory).sum;
+  if (threadIdx.x == 0) memory.scale.inverse = InverseNorm(total, cols, eps);
+  __syncthreads();
+  return memory.scale.inverse;
+}
+
 // A block a row of one group.
 template <int kTiles>
 __global__ void __launch_bounds__(1024) QuantizeRows(NormArgs a) {
-  __shared__ SumAndLargest shared[32];
+  __shared__ RowMemory memory;
   __shared__ int sums[32];
   const int warps = blockDim.x / 32, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const bool vector = a.cols % 4 == 0 && a.x_stride % 4 == 0;
@@ -26,9 +34,8 @@ __global__ void __launch_bounds__(1024) QuantizeRows(NormArgs a) {
   WaitForPredecessor();
   LoadColumns(x, a.x + row * a.x_stride, a.cols, vector, 0.0f);
   uint32_t codes[kTiles];
-  float step;
-  int sum;
-  QuantizeRow(x, gain, a.gain != nullptr, a.cols, a.eps, warps, shared, codes, &step, &sum);
+  const float step =
+      QuantizeRow(x, gain, a.gain != nullptr, a.cols, a.eps, warps, memory, codes);
   int8_t* q = a.q + row * a.out_stride;
 #pragma unroll
   for (int i = 0; i < kTiles; ++i) {
@@ -41,7 +48,7 @@ __global__ void __launch_bounds__(1024) QuantizeRows(NormArgs a) {
       q[c + j] = static_cast<int8_t>(codes[i] >> (8 * j));
   }
   for (int64_t c = warps * kTiles * 128 + threadIdx.x; c < a.out_stride; c += blockDim.x) q[c] = 0;
-  sum = __reduce_add_sync(~0u, sum);
+  int sum = SumCodes(codes);
   if (lane == 0) sums[warp] = sum;
   __syncthreads();
   if (threadIdx.x == 0) {
@@ -53,7 +60,7 @@ __global__ void __launch_bounds__(1024) QuantizeRows(NormArgs a) {
 
 // The same for rows that are longer, have several groups, or stay floats: a block a row, in passes.
 __global__ void __launch_bounds__(kThreads) NormAnyRows(NormArgs a) {
-  __shared__ SumAndLargest shared[32];
+  __shared__ RowMemory memory;
   ReleaseSuccessor();
   WaitForPredecessor();
   const int64_t row = blockIdx.x;
@@ -62,7 +69,7 @@ __global__ void __launch_bounds__(kThreads) NormAnyRows(NormArgs a) {
   if (a.gain != nullptr) {
     SumAndLargest v = {0, 0};
     for (int c = threadIdx.x; c < a.cols; c += kThreads) v.sum = fmaf(x[c], x[c], v.sum);
-    inverse = InverseNorm(ReduceBlock(v, kWarps, shared).sum, a.cols, a.eps);
+    inverse = RowInverse(v.sum, a.cols, a.eps, memory);
   }
   const auto at = [&](int c) { return a.gain != nullptr ? x[c] * inverse * a.gain[c] : x[c]; };
   if (a.q == nullptr) {
@@ -82,8 +89,8 @@ __global__ void __launch_bounds__(kThreads) NormAnyRows(NormArgs a) {
     const float s = QuantizeScale(largest);
     int total = 0;
     for (int i = lane; i < a.group; i += 32) {
-      const int code = QuantizeOne(at(g * a.group + i) * s);
-      q[g * a.group + i] = static_cast<int8_t>(code);
+      const auto code = static_cast<int8_t>(QuantizeOne(at(g * a.group + i) * s));
+      q[g * a.group + i] = code;
       total += code;
     }
     total = __reduce_add_sync(~0u, total);
@@ -97,14 +104,14 @@ __global__ void __launch_bounds__(kThreads) NormAnyRows(NormArgs a) {
 __global__ void __launch_bounds__(kThreads)
     NormSomeRows(const float* x, int64_t x_stride, const int32_t* ids, int cols, const float* gain,
                  float eps, float* out, int64_t out_stride) {
-  __shared__ SumAndLargest shared[32];
+  __shared__ RowMemory memory;
   ReleaseSuccessor();
   WaitForPredecessor();
   const float* from = x + ids[blockIdx.x] * x_stride;
   float* to = out + blockIdx.x * out_stride;
   SumAndLargest v = {0, 0};
   for (int c = threadIdx.x; c < cols; c += kThreads) v.sum = fmaf(from[c], from[c], v.sum);
-  const float inverse = InverseNorm(ReduceBlock(v, kWarps, shared).sum, cols, eps);
+  const float inverse = RowInverse(v.sum, cols, eps, memory);
   for (int c = threadIdx.x; c < cols; c += kThreads) to[c] = from[c] * inverse * gain[c];
 }
 

@@ -31,40 +31,51 @@ struct SumAndLargest {
   float largest;
 };
 
-/// Over the block, in an order that depends on nothing but the number of warps. `shared` is (32).
-__device__ __forceinline__ SumAndLargest ReduceBlock(SumAndLargest v, int warps,
-                                                     SumAndLargest* shared) {
+__device__ __forceinline__ SumAndLargest ReduceWarp(SumAndLargest v) {
 #pragma unroll
-  for (int offset = 16; offset > 0; offset /= 2) {
-    v.sum += __shfl_xor_sync(~0u, v.sum, offset);
-    v.largest = fmaxf(v.largest, __shfl_xor_sync(~0u, v.largest, offset));
-  }
-  const int lane = threadIdx.x % 32;
-  if (lane == 0) shared[threadIdx.x / 32] = v;
-  __syncthreads();
-  v = lane < warps ? shared[lane] : SumAndLargest{0, 0};
-#pragma unroll
-  for (int offset = 16; offset > 0; offset /= 2) {
-    v.sum += __shfl_xor_sync(~0u, v.sum, offset);
-    v.largest = fmaxf(v.largest, __shfl_xor_sync(~0u, v.largest, offset));
-  }
+  for (int offset = 16; offset > 0; offset /= 2) v.sum += __shfl_xor_sync(~0u, v.sum, offset);
+  // Floats that aren't negative have the order of their bits.
+  v.largest = __uint_as_float(__reduce_max_sync(~0u, __float_as_uint(v.largest)));
   return v;
 }
+
+/// What a row is multiplied with: by the norm, before the gain; by the quantiser, and what its
+/// codes are worth.
+struct RowScale {
+  float inverse, s, step;
+};
+
+/// Shared memory of a block for its row.
+struct RowMemory {
+  SumAndLargest parts[32];
+  RowScale scale;
+};
 
 /// What an element is multiplied by before its gain.
 __device__ __forceinline__ float InverseNorm(float sum_of_squares, int cols, float eps) {
   return 1.0f / sqrtf(sum_of_squares / static_cast<float>(cols) + eps);
 }
 
-/// clamp(round_half_even(x), -128, 127); NaN gives -128, as on the CPU.
-__device__ __forceinline__ int QuantizeOne(float x) {
-  const float rounded = rintf(x);
-  return static_cast<int>(rounded >= -128.0f ? fminf(rounded, 127.0f) : -128.0f);
-}
-
 /// 127 / max(largest, 1e-5); a NaN never was the largest.
 __device__ __forceinline__ float QuantizeScale(float largest) {
   return 127.0f / fmaxf(largest, 1e-5f);
+}
+
+/// Over the block, in an order that depends on nothing but the number of warps, to warp 0. Leaves
+/// the block out of step.
+__device__ __forceinline__ SumAndLargest ReduceBlock(SumAndLargest v, int warps, RowMemory& memory) {
+  v = ReduceWarp(v);
+  const int lane = threadIdx.x % 32;
+  if (lane == 0) memory.parts[threadIdx.x / 32] = v;
+  __syncthreads();
+  if (threadIdx.x >= 32) return v;
+  return ReduceWarp(lane < warps ? memory.parts[lane] : SumAndLargest{0, 0});
+}
+
+/// clamp(round_half_even(x), -128, 127) in the low byte, for |x| < 2^22; NaN gives -128, as on the
+/// CPU. 1.5 * 2^23 leaves the nearest integer in the low bits of the sum.
+__device__ __forceinline__ uint32_t QuantizeOne(float x) {
+  return x == x ? __float_as_uint(x + 12582912.0f) : 0x80u;
 }
 
 /// A thread's four columns of each of its tiles; `beyond` where there is none. `vector`: rows start
@@ -87,12 +98,14 @@ __device__ __forceinline__ void LoadColumns(float (&to)[kTiles][4], const float*
 }
 
 /// Norms (when `norm`) and quantises a row in one group: a thread's four codes of a tile in a word,
-/// the first column lowest; columns beyond the row are 0. `sum`: of the thread's codes.
+/// the first column lowest; columns beyond the row are 0. Codes are at most 127 in magnitude, but
+/// for those of NaN. One warp works out the row's scales, for a division in all of them would take
+/// longer than the wait.
 template <int kTiles>
-__device__ __forceinline__ void QuantizeRow(const float (&x)[kTiles][4],
-                                            const float (&gain)[kTiles][4], bool norm, int cols,
-                                            float eps, int warps, SumAndLargest* shared,
-                                            uint32_t (&codes)[kTiles], float* step, int* sum) {
+__device__ __forceinline__ float QuantizeRow(const float (&x)[kTiles][4],
+                                             const float (&gain)[kTiles][4], bool norm, int cols,
+                                             float eps, int warps, RowMemory& memory,
+                                             uint32_t (&codes)[kTiles]) {
   SumAndLargest v = {0, 0};
 #pragma unroll
   for (int i = 0; i < kTiles; ++i)
@@ -101,21 +114,31 @@ __device__ __forceinline__ void QuantizeRow(const float (&x)[kTiles][4],
       v.sum = fmaf(x[i][j], x[i][j], v.sum);
       v.largest = fmaxf(v.largest, fabsf(x[i][j] * gain[i][j]));
     }
-  v = ReduceBlock(v, warps, shared);
-  const float inverse = norm ? InverseNorm(v.sum, cols, eps) : 1.0f;
-  const float s = QuantizeScale(v.largest * inverse);
-  *sum = 0;
+  v = ReduceBlock(v, warps, memory);
+  if (threadIdx.x < 32) {
+    const float inverse = norm ? InverseNorm(v.sum, cols, eps) : 1.0f;
+    const float s = QuantizeScale(v.largest * inverse);
+    if (threadIdx.x == 0) memory.scale = {inverse, s, 1.0f / s};
+  }
+  __syncthreads();
+  const RowScale scale = memory.scale;
 #pragma unroll
   for (int i = 0; i < kTiles; ++i) {
-    codes[i] = 0;
+    uint32_t c[4];
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      const int code = QuantizeOne(x[i][j] * inverse * gain[i][j] * s);
-      codes[i] |= static_cast<uint32_t>(code & 0xff) << (8 * j);
-      *sum += code;
-    }
+    for (int j = 0; j < 4; ++j) c[j] = QuantizeOne(x[i][j] * scale.inverse * gain[i][j] * scale.s);
+    codes[i] = __byte_perm(__byte_perm(c[0], c[1], 0x0040), __byte_perm(c[2], c[3], 0x0040), 0x5410);
   }
-  *step = 1.0f / s;
+  return scale.step;
+}
+
+/// Sum of the codes of a warp's words.
+template <int kTiles>
+__device__ __forceinline__ int SumCodes(const uint32_t (&codes)[kTiles]) {
+  int sum = 0;
+#pragma unroll
+  for (int i = 0; i < kTiles; ++i) sum = __dp4a(static_cast<int>(codes[i]), 0x01010101, sum);
+  return __reduce_add_sync(~0u, sum);
 }
 
 __device__ __forceinline__ float GateOf(Gate gate, float x) {
