@@ -87,11 +87,12 @@ __device__ __forceinline__ float QuadLargest(float x) {
   return fmaxf(x, __shfl_xor_sync(~0u, x, 2));
 }
 
-/// Whether the kernels with mma take this shape; the plain one takes the others.
-inline bool IsTiled(const KvArgs& kv) {
-  return kv.type != KvType::kF32 &&
-         (kv.head_dim == 64 || kv.head_dim == 128 || kv.head_dim == 256) &&
-         kv.heads / kv.kv_heads <= 128;
+/// Whether the kernels with mma take this shape; the plain one takes the others. Heads of 256 need
+/// more shared memory than GPUs have but for those of data centres, x.0.
+inline bool IsTiled(const KvArgs& kv, int compute) {
+  const bool large = compute % 10 == 0 && compute < 120;
+  return kv.type != KvType::kF32 && kv.heads / kv.kv_heads <= 128 &&
+         (kv.head_dim == 64 || kv.head_dim == 128 || (kv.head_dim == 256 && large));
 }
 
 /// Launchers of attention*.cu; shapes are tiled but for the last.

@@ -132,10 +132,14 @@ void AttentionPlain(const AttentionArgs& args, const DeviceStep& step, const KvA
                     const Launch& launch) {
   const PlainArgs plain = {args, step, kv, 0};
   switch (kv.type) {
-    case KvType::kF32: return StartFor<float>(plain, launch);
-    case KvType::kF16: return StartFor<__half>(plain, launch);
-    case KvType::kBf16: return StartFor<__nv_bfloat16>(plain, launch);
-    case KvType::kInt8: return StartFor<int8_t>(plain, launch);
+    case KvType::kF32:
+      return StartFor<float>(plain, launch);
+    case KvType::kF16:
+      return StartFor<__half>(plain, launch);
+    case KvType::kBf16:
+      return StartFor<__nv_bfloat16>(plain, launch);
+    case KvType::kInt8:
+      return StartFor<int8_t>(plain, launch);
   }
 }
 

@@ -18,9 +18,12 @@ void StartRuns(const RunArgs& args, const Launch& launch) {
 template <class E>
 void StartFor(const RunArgs& args, const Launch& launch) {
   switch (args.kv.head_dim) {
-    case 64: return StartRuns<E, 64>(args, launch);
-    case 128: return StartRuns<E, 128>(args, launch);
-    default: return StartRuns<E, 256>(args, launch);
+    case 64:
+      return StartRuns<E, 64>(args, launch);
+    case 128:
+      return StartRuns<E, 128>(args, launch);
+    default:
+      return StartRuns<E, 256>(args, launch);
   }
 }
 
@@ -35,9 +38,12 @@ void AttentionRuns(const AttentionArgs& args, const DeviceStep& step, const KvAr
                    const Launch& launch) {
   const RunArgs run = {args.q, args.q_stride, args.out, args.out_stride, step, kv, args.runs};
   switch (kv.type) {
-    case KvType::kF16: return StartFor<__half>(run, launch);
-    case KvType::kBf16: return StartFor<__nv_bfloat16>(run, launch);
-    default: return StartFor<int8_t>(run, launch);
+    case KvType::kF16:
+      return StartFor<__half>(run, launch);
+    case KvType::kBf16:
+      return StartFor<__nv_bfloat16>(run, launch);
+    default:
+      return StartFor<int8_t>(run, launch);
   }
 }
 

@@ -68,8 +68,9 @@ __device__ __forceinline__ void CopyRows(const char* first, const char* second, 
 /// Begins the copies of a unit: the pieces of two blocks, keys and values, of which `rows` rows
 /// count; `column` is the first of the values' columns.
 template <class E, int D>
-__device__ __forceinline__ void FetchUnit(RunUnits<E, D>& units, int buffer, const char* const (&k)[2],
-                                          const char* const (&v)[2], int rows, int column) {
+__device__ __forceinline__ void FetchUnit(RunUnits<E, D>& units, int buffer,
+                                          const char* const (&k)[2], const char* const (&v)[2],
+                                          int rows, int column) {
   constexpr int kCols = RunColumns(D);
   if constexpr (sizeof(E) == 2) {
     CopyRows<D * 2, D * 2>(k[0], k[1], rows, [&](int row, int c) {

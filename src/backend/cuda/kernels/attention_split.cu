@@ -35,9 +35,12 @@ void StartFor(const SplitArgs& args, bool fused, int singles, const Launch& laun
 template <class E>
 void StartFor(const SplitArgs& args, bool fused, int singles, const Launch& launch) {
   switch (args.kv.head_dim) {
-    case 64: return StartFor<E, 64>(args, fused, singles, launch);
-    case 128: return StartFor<E, 128>(args, fused, singles, launch);
-    default: return StartFor<E, 256>(args, fused, singles, launch);
+    case 64:
+      return StartFor<E, 64>(args, fused, singles, launch);
+    case 128:
+      return StartFor<E, 128>(args, fused, singles, launch);
+    default:
+      return StartFor<E, 256>(args, fused, singles, launch);
   }
 }
 
@@ -70,9 +73,14 @@ void AttentionSingles(const AttentionArgs& args, const RopeArgs* rope, const Dev
     split.first_single = first;
     const int singles = std::min(slice, args.singles - first);
     switch (kv.type) {
-      case KvType::kF16: StartFor<__half>(split, rope, singles, launch); break;
-      case KvType::kBf16: StartFor<__nv_bfloat16>(split, rope, singles, launch); break;
-      default: StartFor<int8_t>(split, rope, singles, launch);
+      case KvType::kF16:
+        StartFor<__half>(split, rope, singles, launch);
+        break;
+      case KvType::kBf16:
+        StartFor<__nv_bfloat16>(split, rope, singles, launch);
+        break;
+      default:
+        StartFor<int8_t>(split, rope, singles, launch);
     }
   }
 }

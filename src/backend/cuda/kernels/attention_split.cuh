@@ -283,8 +283,8 @@ __global__ void __launch_bounds__(kSplitThreads, D <= 128 ? 2 : 1)
       uint32_t a[2][4];
 #pragma unroll
       for (int k = 0; k < 2; ++k)
-        LoadMatrix4(a[k], shared.weights + (lane % 16) * kWeightStride + first + 16 * k +
-                              lane / 16 * 8);
+        LoadMatrix4(a[k],
+                    shared.weights + (lane % 16) * kWeightStride + first + 16 * k + lane / 16 * 8);
 #pragma unroll
       for (int n = 0; n < kTiles; ++n) {
         uint32_t b[4];
@@ -300,8 +300,8 @@ __global__ void __launch_bounds__(kSplitThreads, D <= 128 ? 2 : 1)
 
   float* out = args.out + row * args.out_stride + first_head * D;
   const int chunks = (own + chunk * kChunk) / kChunk + 1;
-  const int64_t partial = (static_cast<int64_t>(blockIdx.z) * args.chunks + chunk) * kv.heads +
-                          first_head;
+  const int64_t partial =
+      (static_cast<int64_t>(blockIdx.z) * args.chunks + chunk) * kv.heads + first_head;
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const int head = g + 8 * half;

@@ -59,10 +59,14 @@ void RopeStoreKv(const RopeArgs& args, const DeviceStep& step, const KvArgs& kv,
                  const Launch& launch) {
   if (args.rows == 0) return;
   switch (kv.type) {
-    case KvType::kF32: return StartFor<float>(args, step, kv, launch);
-    case KvType::kF16: return StartFor<__half>(args, step, kv, launch);
-    case KvType::kBf16: return StartFor<__nv_bfloat16>(args, step, kv, launch);
-    case KvType::kInt8: return StartFor<int8_t>(args, step, kv, launch);
+    case KvType::kF32:
+      return StartFor<float>(args, step, kv, launch);
+    case KvType::kF16:
+      return StartFor<__half>(args, step, kv, launch);
+    case KvType::kBf16:
+      return StartFor<__nv_bfloat16>(args, step, kv, launch);
+    case KvType::kInt8:
+      return StartFor<int8_t>(args, step, kv, launch);
   }
 }
 
