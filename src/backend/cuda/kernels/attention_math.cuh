@@ -1,8 +1,8 @@
 // The arithmetic of attention, the same in every kernel. Queries are multiplied by log2(e) /
-// sqrt(head_dim) and rounded to what mma takes (f16; bf16 for such elements), int8 elements are
-// dequantised to f16. Then, for a query:
-//   A unit is 64 positions: scores by mma over increasing dims (KeyFragment), m = the largest score
-//   so far in the chunk, out *= 2^(m before - m), weights = 2^(score - m) rounded to 16 bits,
+// sqrt(head_dim) and rounded to what mma takes (f16; bf16 for such elements). Scores of int8 keys
+// are multiplied by the key's step, int8 values are dequantised to f16. Then, for a query:
+//   A unit is 64 positions: scores by mma over increasing dims (MultiplyKeys), m = the largest
+//   score so far in the chunk, out *= 2^(m before - m), weights = 2^(score - m) rounded to 16 bits,
 //   out += weights x values by mma over increasing positions. A column of ones stands beside the
 //   values: its sum is that of the weights.
 //   A chunk is 256 positions. Chunks are merged in increasing order (Merge).
@@ -41,38 +41,37 @@ __device__ __forceinline__ float Normalized(float sum, float weights) {
   return sum * (1.0f / weights) + 0.0f;
 }
 
-/// Keys and queries are multiplied in groups of 32 dims: lane (g, t) has elements 8 t..8 t + 7 of
-/// row g, of which the first mma of 16 gets 0..3 and the second one 4..7. 16-byte chunk c of a row
-/// in shared memory stands at chunk KeyChunk(row, c), so that a warp reads such groups of 8 rows
-/// without bank conflicts.
-__device__ __forceinline__ int KeyChunk(int row, int c) { return c ^ ((row & 1) << 2); }
-
-/// The same for values, whose columns are read by LoadMatrix4Transposed.
-__device__ __forceinline__ int ValueChunk(int row, int c) { return c ^ (row & 7); }
-
-/// d += q k over 32 dims; q_low: row g of the queries, q_high: row g + 8.
+/// d += q k over 16 dims, of which lane (g, t) has 4 t..4 t + 3: of rows g (q_low) and g + 8 of the
+/// queries and of row g of the keys. The order within the 16 is one that a warpgroup's product
+/// gives the same bits for.
 template <class E>
-__device__ __forceinline__ void MultiplyKeys(float (&d)[4], const uint4& q_low, const uint4& q_high,
-                                             const uint4& k) {
-  const uint32_t first[4] = {q_low.x, q_high.x, q_low.y, q_high.y};
-  const uint32_t second[4] = {q_low.z, q_high.z, q_low.w, q_high.w};
-  Operand<E>::Mma(d, first, k.x, k.y);
-  Operand<E>::Mma(d, second, k.z, k.w);
+__device__ __forceinline__ void MultiplyKeys(float (&d)[4], uint2 q_low, uint2 q_high, uint2 k) {
+  const uint32_t q[4] = {q_low.x, q_high.x, q_low.y, q_high.y};
+  Operand<E>::Mma(d, q, k.x, k.y);
 }
 
-/// Four int8 elements as halves.
-__device__ __forceinline__ uint2 DequantizeWord(uint32_t codes, float step) {
+/// Four int8 codes as halves: a byte as the last bits of 1024, less 1024 + 128.
+__device__ __forceinline__ uint2 CodesAsHalves(uint32_t codes) {
+  const uint32_t biased = codes ^ 0x80808080u;
+  const auto pair = [&](uint32_t select) {
+    const uint32_t shifted = __byte_perm(biased, 0x64646464u, select);
+    const __half2 x = __hsub2(reinterpret_cast<const __half2&>(shifted), __half2half2(1152));
+    return reinterpret_cast<const uint32_t&>(x);
+  };
+  return {pair(0x4140u), pair(0x4342u)};
+}
+
+/// Four int8 elements, code * step, as halves: a byte as the last bits of 2^23, less 2^23 + 128.
+__device__ __forceinline__ uint2 Dequantize4(uint32_t codes, float step) {
   const uint32_t biased = codes ^ 0x80808080u;
   const auto element = [&](uint32_t select) {
-    // The byte as the last bits of 2^23.
-    const float shifted = __uint_as_float(__byte_perm(biased, 0x4b000000u, select));
-    return Dequantized(shifted - 8388736.0f, step);
+    return (__uint_as_float(__byte_perm(biased, 0x4b000000u, select)) - 8388736.0f) * step;
   };
   return {Operand<__half>::Pack(element(0x7440u), element(0x7441u)),
           Operand<__half>::Pack(element(0x7442u), element(0x7443u))};
 }
 __device__ __forceinline__ uint4 Dequantize8(uint32_t low, uint32_t high, float step) {
-  const uint2 a = DequantizeWord(low, step), b = DequantizeWord(high, step);
+  const uint2 a = Dequantize4(low, step), b = Dequantize4(high, step);
   return {a.x, a.y, b.x, b.y};
 }
 

@@ -1,42 +1,73 @@
 // Attention for every shape and type, in float: for float keys, and head sizes that don't fit mma.
-#include <cfloat>
-
 #include "backend/cuda/kernels/attention_math.cuh"
 
 namespace tern::cuda {
 namespace {
 
-constexpr int kThreads = 256;
-constexpr int kMostDims = 1024;
+constexpr int kWarps = 8;
+constexpr int kThreads = 32 * kWarps;
+constexpr int kHeads = 4;  // of a kv head, that a CTA takes
 
 struct PlainArgs {
   AttentionArgs attention;
   DeviceStep step;
   KvArgs kv;
+  int tiles;     // of kHeads heads, of a kv head
   int run_rows;  // 0: single rows
 };
 
-__device__ float ElementAt(const float* piece, int p, int d, int dim) { return piece[p * dim + d]; }
-__device__ float ElementAt(const __half* piece, int p, int d, int dim) {
-  return __half2float(piece[p * dim + d]);
-}
-__device__ float ElementAt(const __nv_bfloat16* piece, int p, int d, int dim) {
-  return __bfloat162float(piece[p * dim + d]);
-}
-__device__ float ElementAt(const int8_t* piece, int p, int d, int dim) {
-  return static_cast<float>(piece[p * dim + d]) *
-         reinterpret_cast<const float*>(piece + kBlock * dim)[p];
+// Elements d..d + 3 of a position in a piece, those beyond dim as 0.
+template <class E>
+__device__ __forceinline__ float4 Elements(const char* piece, int p, int d, int dim) {
+  const E* from = reinterpret_cast<const E*>(piece) + p * dim + d;
+  float x[4] = {};
+  if (dim % 4 == 0 && d < dim) {
+    struct alignas(4 * sizeof(E)) Four {
+      E e[4];
+    };
+    const Four four = *reinterpret_cast<const Four*>(from);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) x[i] = static_cast<float>(four.e[i]);
+  } else {
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+      if (d + i < dim) x[i] = static_cast<float>(from[i]);
+  }
+  if constexpr (sizeof(E) == 1) {
+    const float step = reinterpret_cast<const float*>(piece + kBlock * dim)[p];
+#pragma unroll
+    for (float& y : x) y *= step;
+  }
+  return {x[0], x[1], x[2], x[3]};
 }
 
-// A CTA for a row and head: chunks one after the other; the scores of a chunk by its warps, a
-// position each in turn, the result by threads (part, d), that take every position of
-// part, part + parts, ..
-template <class E>
+__device__ __forceinline__ float Dot4(float4 a, float4 b, float sum) {
+  return fmaf(a.w, b.w, fmaf(a.z, b.z, fmaf(a.y, b.y, fmaf(a.x, b.x, sum))));
+}
+
+// The sums over the lanes of a value for each head: lane l gets that of head l / 8.
+__device__ __forceinline__ float SumOfHead(const float (&x)[kHeads]) {
+  const bool high = threadIdx.x & 16, odd = threadIdx.x & 8;
+  const float a = (high ? x[2] : x[0]) + __shfl_xor_sync(~0u, high ? x[0] : x[2], 16);
+  const float b = (high ? x[3] : x[1]) + __shfl_xor_sync(~0u, high ? x[1] : x[3], 16);
+  float sum = (odd ? b : a) + __shfl_xor_sync(~0u, odd ? a : b, 8);
+  for (int step = 4; step > 0; step /= 2) sum += __shfl_xor_sync(~0u, sum, step);
+  return sum;
+}
+
+// A CTA for a row and kHeads heads of a kv head: chunks one after the other, in which warp w has
+// positions w, w + 8, .. and lane l dims 4 l + 128 s. Largest scores and sums of weights are those
+// of the whole CTA; the warps' parts of the result are added at the end.
+template <class E, int kSlots>
 __global__ void __launch_bounds__(kThreads) PlainKernel(const __grid_constant__ PlainArgs args) {
-  __shared__ float q[kMostDims], weights[kChunk], of_warp[kThreads / 32], parts_of[kThreads];
+  __shared__ __align__(16) float q[kHeads][128 * kSlots];
+  __shared__ float weights[kHeads][kChunk], of_warp[kWarps][kHeads];
   const KvArgs& kv = args.kv;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, dim = kv.head_dim;
-  const int head = blockIdx.x, kv_head = head / (kv.heads / kv.kv_heads);
+  const int group = kv.heads / kv.kv_heads;
+  const int kv_head = blockIdx.x / args.tiles, tile = blockIdx.x % args.tiles;
+  const int first_head = kv_head * group + tile * kHeads;
+  const int heads = min(group - tile * kHeads, kHeads);
   int row;
   if (args.run_rows == 0) {
     row = args.step.single_rows[blockIdx.y];
@@ -47,90 +78,135 @@ __global__ void __launch_bounds__(kThreads) PlainKernel(const __grid_constant__ 
   }
   const int own = args.step.positions[row];
   const int32_t* table = args.step.tables + args.step.table_begin[args.step.sequences[row]];
-  const auto element = [&](void* pieces, int p, int d) {
-    const char* piece = PieceAt(pieces, kv, table[p / kBlock], kv_head);
-    return ElementAt(reinterpret_cast<const E*>(piece), p % kBlock, d, dim);
-  };
   WaitForPredecessor();
   ReleaseSuccessor();
-  const float scale = 1.0f / sqrtf(static_cast<float>(dim));
-  for (int d = threadIdx.x; d < dim; d += kThreads)
-    q[d] = args.attention.q[row * args.attention.q_stride + head * dim + d];
+  const float* from = args.attention.q + row * args.attention.q_stride + first_head * dim;
+  for (int i = threadIdx.x; i < kHeads * 128 * kSlots; i += kThreads) {
+    const int head = i / (128 * kSlots), d = i % (128 * kSlots);
+    q[head][d] = head < heads && d < dim ? from[head * dim + d] : 0.0f;
+  }
   __syncthreads();
 
-  const int width = (dim + 31) / 32 * 32, parts = max(kThreads / width, 1);
-  const int part = threadIdx.x / width, first_d = threadIdx.x % width;
-  float largest = -INFINITY, sum = 0, out[kMostDims / kThreads] = {};
+  const float scale = 1.0f / sqrtf(static_cast<float>(dim));
+  float largest[kHeads], sum[kHeads] = {};
+  float4 out[kSlots][kHeads] = {};
+#pragma unroll
+  for (float& x : largest) x = -INFINITY;
   for (int begin = 0; begin <= own; begin += kChunk) {
     const int count = min(own + 1 - begin, kChunk);
-    float most = largest;
-    for (int p = warp; p < count; p += kThreads / 32) {
-      float score = 0;
-      for (int d = lane; d < dim; d += 32) score = fmaf(q[d], element(kv.k, begin + p, d), score);
-      for (int step = 16; step > 0; step /= 2) score += __shfl_xor_sync(~0u, score, step);
-      score *= scale;
-      if (lane == 0) weights[p] = score;
+    const int block = table[begin / kBlock + min(lane % (kChunk / kBlock), (count - 1) / kBlock)];
+    // Calls with(position, piece) for the warp's positions.
+    const auto each = [&](void* pieces, auto with) {
+#pragma unroll 4
+      for (int p = warp; p < count; p += kWarps)
+        with(p, PieceAt(pieces, kv, __shfl_sync(~0u, block, p / kBlock), kv_head));
+    };
+    float most = -INFINITY;  // of head lane / 8
+    each(kv.k, [&](int p, const char* piece) {
+      float scores[kHeads] = {};
+#pragma unroll
+      for (int s = 0; s < kSlots; ++s) {
+        const int d = 4 * lane + 128 * s;
+        const float4 k = Elements<E>(piece, p % kBlock, d, dim);
+#pragma unroll
+        for (int h = 0; h < kHeads; ++h)
+          scores[h] = Dot4(*reinterpret_cast<const float4*>(&q[h][d]), k, scores[h]);
+      }
+      const float score = SumOfHead(scores) * scale;
+      if (lane % 8 == 0) weights[lane / 8][p] = score;
       most = fmaxf(most, score);
-    }
-    if (lane == 0) of_warp[warp] = most;
+    });
+    if (lane % 8 == 0) of_warp[warp][lane / 8] = most;
     __syncthreads();
-    for (int w = 0; w < kThreads / 32; ++w) most = fmaxf(most, of_warp[w]);
-    const float base = Base(most), factor = expf(largest - base);
-    largest = most;
-    const int mine = threadIdx.x;
-    float weight = 0;
-    if (mine < count) weights[mine] = weight = expf(weights[mine] - base);
-    for (int step = 16; step > 0; step /= 2) weight += __shfl_xor_sync(~0u, weight, step);
-    __syncthreads();
-    if (lane == 0) of_warp[warp] = weight;
-    __syncthreads();
-    float of_chunk = 0;
-    for (int w = 0; w < kThreads / 32; ++w) of_chunk += of_warp[w];
-    sum = fmaf(sum, factor, of_chunk);
+    float factor[kHeads], weight[kHeads];
 #pragma unroll
-    for (int i = 0; i < kMostDims / kThreads; ++i) {
-      const int d = first_d + i * kThreads;
-      if (d >= dim || part >= parts) break;
-      float x = out[i] * factor;
-      for (int p = part; p < count; p += parts)
-        x = fmaf(weights[p], element(kv.v, begin + p, d), x);
-      out[i] = x;
+    for (int h = 0; h < kHeads; ++h) {
+      float joint = largest[h];
+      for (int w = 0; w < kWarps; ++w) joint = fmaxf(joint, of_warp[w][h]);
+      factor[h] = expf(largest[h] - Base(joint));
+      largest[h] = joint;
+      weight[h] = 0;
+      if (threadIdx.x < count)
+        weights[h][threadIdx.x] = weight[h] = expf(weights[h][threadIdx.x] - Base(joint));
+    }
+    const float of_head = SumOfHead(weight);
+    __syncthreads();
+    if (lane % 8 == 0) of_warp[warp][lane / 8] = of_head;
+    __syncthreads();
+#pragma unroll
+    for (int h = 0; h < kHeads; ++h) {
+      float of_chunk = 0;
+      for (int w = 0; w < kWarps; ++w) of_chunk += of_warp[w][h];
+      sum[h] = fmaf(sum[h], factor[h], of_chunk);
+#pragma unroll
+      for (int s = 0; s < kSlots; ++s) {
+        float4& x = out[s][h];
+        x = {x.x * factor[h], x.y * factor[h], x.z * factor[h], x.w * factor[h]};
+      }
+    }
+    each(kv.v, [&](int p, const char* piece) {
+#pragma unroll
+      for (int s = 0; s < kSlots; ++s) {
+        const float4 v = Elements<E>(piece, p % kBlock, 4 * lane + 128 * s, dim);
+#pragma unroll
+        for (int h = 0; h < kHeads; ++h) {
+          const float w = weights[h][p];
+          float4& x = out[s][h];
+          x = {fmaf(w, v.x, x.x), fmaf(w, v.y, x.y), fmaf(w, v.z, x.z), fmaf(w, v.w, x.w)};
+        }
+      }
+    });
+    __syncthreads();
+  }
+  // The scratch of the warps' parts is what held the query.
+  for (int part = 0; part < kWarps; ++part) {
+    if (warp == part) {
+#pragma unroll
+      for (int s = 0; s < kSlots; ++s) {
+#pragma unroll
+        for (int h = 0; h < kHeads; ++h) {
+          float4& to = *reinterpret_cast<float4*>(&q[h][4 * lane + 128 * s]);
+          const float4 x = out[s][h], y = part == 0 ? float4{} : to;
+          to = {x.x + y.x, x.y + y.y, x.z + y.z, x.w + y.w};
+        }
+      }
     }
     __syncthreads();
   }
-  const float inverse = 1.0f / sum;
-  float* to = args.attention.out + row * args.attention.out_stride + head * dim;
-  if (parts == 1) {
 #pragma unroll
-    for (int i = 0; i < kMostDims / kThreads; ++i)
-      if (const int d = first_d + i * kThreads; part == 0 && d < dim) to[d] = out[i] * inverse;
-    return;
+  for (int h = 0; h < kHeads; ++h) {
+    if (h >= heads) break;
+    float* to = args.attention.out + row * args.attention.out_stride + (first_head + h) * dim;
+    for (int d = threadIdx.x; d < dim; d += kThreads) to[d] = q[h][d] * (1.0f / sum[h]);
   }
-  parts_of[threadIdx.x] = out[0];
-  __syncthreads();
-  if (part != 0 || first_d >= dim) return;
-  float x = 0;
-  for (int i = 0; i < parts; ++i) x += parts_of[i * width + first_d];
-  to[first_d] = x * inverse;
+}
+
+template <class E, int kSlots>
+void StartSlots(PlainArgs args, const Launch& launch) {
+  const AttentionArgs& attention = args.attention;
+  const unsigned heads = args.kv.kv_heads * args.tiles;
+  if (attention.singles > 0)
+    Start(launch, PlainKernel<E, kSlots>, dim3(heads, attention.singles), dim3(kThreads), 0, args);
+  if (attention.runs > 0) {
+    args.run_rows = AttentionRunRows(args.kv);
+    Start(launch, PlainKernel<E, kSlots>, dim3(heads, attention.runs, args.run_rows),
+          dim3(kThreads), 0, args);
+  }
 }
 
 template <class E>
-void StartFor(PlainArgs args, const Launch& launch) {
-  const AttentionArgs& attention = args.attention;
-  if (attention.singles > 0)
-    Start(launch, PlainKernel<E>, dim3(args.kv.heads, attention.singles), dim3(kThreads), 0, args);
-  if (attention.runs > 0) {
-    args.run_rows = AttentionRunRows(args.kv);
-    Start(launch, PlainKernel<E>, dim3(args.kv.heads, attention.runs, args.run_rows),
-          dim3(kThreads), 0, args);
-  }
+void StartFor(const PlainArgs& args, const Launch& launch) {
+  if (args.kv.head_dim <= 128) return StartSlots<E, 1>(args, launch);
+  if (args.kv.head_dim <= 256) return StartSlots<E, 2>(args, launch);
+  StartSlots<E, 8>(args, launch);
 }
 
 }  // namespace
 
 void AttentionPlain(const AttentionArgs& args, const DeviceStep& step, const KvArgs& kv,
                     const Launch& launch) {
-  const PlainArgs plain = {args, step, kv, 0};
+  const int tiles = (kv.heads / kv.kv_heads + kHeads - 1) / kHeads;
+  const PlainArgs plain = {args, step, kv, tiles, 0};
   switch (kv.type) {
     case KvType::kF32:
       return StartFor<float>(plain, launch);

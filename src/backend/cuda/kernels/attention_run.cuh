@@ -1,14 +1,20 @@
 // Attention of runs of rows: a CTA for a run and kv head, whose queries (row, head of the group)
-// are spread over its warps, 16 each.
+// are spread over its warps, 16 each. Hopper multiplies by warpgroups, other GPUs by warps, with
+// the same results.
 #pragma once
 
+#include <type_traits>
+
 #include "backend/cuda/kernels/attention_math.cuh"
+#include "backend/cuda/kernels/ptx_warpgroup.cuh"
 
 namespace tern::cuda {
 
 inline constexpr int kRunWarps = 8;
 inline constexpr int kRunThreads = 32 * kRunWarps;
 inline constexpr int kRunQueries = 16 * kRunWarps;
+
+static_assert(kUnit == 64);
 
 struct RunArgs {
   const float* q;
@@ -22,6 +28,12 @@ struct RunArgs {
 
 /// Columns of the values that a CTA takes: registers hold no more.
 inline constexpr int RunColumns(int head_dim) { return head_dim < 128 ? head_dim : 128; }
+
+/// Matrices of 64 rows lie in slabs (ptx_warpgroup.cuh), each with 64 columns of them; where chunk
+/// c of 16 bytes of a row stands.
+__device__ __forceinline__ int SlabAt(int row, int c) {
+  return (c / 8 * 64 + row) * 64 + SlabChunk(row, c % 8) * 8;
+}
 
 /// Units of keys and values under way and in use. 16-bit elements: two buffers.
 template <class E, int D>
@@ -40,12 +52,13 @@ struct RunUnits<int8_t, D> {
   int8_t v_codes[kUnit * kCols];
   float k_steps[kUnit];
   float v_steps[kUnit];
+  float steps[kUnit];  // of the keys in use
 };
 
 template <class E, int D>
 struct RunShared {
+  uint16_t q[kRunQueries / 64][64 * D];
   RunUnits<E, D> units;
-  uint16_t q[kRunQueries * D];
 };
 
 /// Rows 0..63 of `bytes` bytes each, `stride` apart in the pieces of two blocks, to
@@ -73,12 +86,10 @@ __device__ __forceinline__ void FetchUnit(RunUnits<E, D>& units, int buffer,
                                           int rows, int column) {
   constexpr int kCols = RunColumns(D);
   if constexpr (sizeof(E) == 2) {
-    CopyRows<D * 2, D * 2>(k[0], k[1], rows, [&](int row, int c) {
-      return units.k[buffer] + row * D + KeyChunk(row, c) * 8;
-    });
-    CopyRows<kCols * 2, D * 2>(v[0] + column * 2, v[1] + column * 2, rows, [&](int row, int c) {
-      return units.v[buffer] + row * kCols + ValueChunk(row, c) * 8;
-    });
+    CopyRows<D * 2, D * 2>(k[0], k[1], rows,
+                           [&](int row, int c) { return units.k[buffer] + SlabAt(row, c); });
+    CopyRows<kCols * 2, D * 2>(v[0] + column * 2, v[1] + column * 2, rows,
+                               [&](int row, int c) { return units.v[buffer] + SlabAt(row, c); });
   } else {
     CopyRows<D, D>(k[0], k[1], rows,
                    [&](int row, int c) { return units.k_codes + row * D + c * 16; });
@@ -96,21 +107,22 @@ __device__ __forceinline__ void FetchUnit(RunUnits<E, D>& units, int buffer,
   }
 }
 
-/// Keys and values of an int8 unit as halves.
+/// Codes of keys and values of an int8 unit as halves; rows from `rows` on have no step.
 template <int D>
-__device__ __forceinline__ void DequantizeUnit(RunUnits<int8_t, D>& units) {
-  const auto rows = [](const int8_t* codes, int cols, const float* steps, auto place) {
-    for (int at = threadIdx.x; at < kUnit * cols / 8; at += kRunThreads) {
-      const int row = at / (cols / 8), c = at % (cols / 8);
-      const uint2 word = reinterpret_cast<const uint2*>(codes)[at];
-      *reinterpret_cast<uint4*>(place(row, c)) = Dequantize8(word.x, word.y, steps[row]);
-    }
-  };
+__device__ __forceinline__ void DequantizeUnit(RunUnits<int8_t, D>& units, int rows) {
   constexpr int kCols = RunColumns(D);
-  rows(units.k_codes, D, units.k_steps,
-       [&](int row, int c) { return units.k[0] + row * D + KeyChunk(row, c) * 8; });
-  rows(units.v_codes, kCols, units.v_steps,
-       [&](int row, int c) { return units.v[0] + row * kCols + ValueChunk(row, c) * 8; });
+  for (int at = threadIdx.x; at < kUnit * D / 8; at += kRunThreads) {
+    const uint2 word = reinterpret_cast<const uint2*>(units.k_codes)[at];
+    const uint2 a = CodesAsHalves(word.x), b = CodesAsHalves(word.y);
+    *reinterpret_cast<uint4*>(units.k[0] + SlabAt(at / (D / 8), at % (D / 8))) = {a.x, a.y, b.x,
+                                                                                  b.y};
+  }
+  for (int at = threadIdx.x; at < kUnit * kCols / 8; at += kRunThreads) {
+    const int row = at / (kCols / 8);
+    const uint2 word = reinterpret_cast<const uint2*>(units.v_codes)[at];
+    *reinterpret_cast<uint4*>(units.v[0] + SlabAt(row, at % (kCols / 8))) =
+        Dequantize8(word.x, word.y, row < rows ? units.v_steps[row] : 0.0f);
+  }
 }
 
 /// A warp's sums of the values' columns and, in `weights`, of the weights; the largest scores of
@@ -132,39 +144,128 @@ struct RunSums {
   }
 };
 
+/// Scores of a warp's 16 queries, from row `first` of the 64 of q, with the keys of a unit.
 template <class E, int D>
-__device__ __forceinline__ void AttendUnit(const uint16_t* q, const uint16_t* k, const uint16_t* v,
+__device__ __forceinline__ void ScoreUnit(const uint16_t* q, int first, const uint16_t* k,
+                                          float (&scores)[8][4]) {
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+  (void)first;
+  warpgroup::Begin();
+#pragma unroll
+  for (int m = 0; m < D / 16; ++m) {
+    const int at = m / 4 * 64 * 64 + m % 4 * 16;
+    const uint64_t a = warpgroup::Slab(q + at, 16), b = warpgroup::Slab(k + at, 16);
+    if constexpr (std::is_same_v<E, __nv_bfloat16>)
+      warpgroup::ProductBf16(scores, a, b, m > 0);
+    else
+      warpgroup::ProductHalf(scores, a, b, m > 0);
+  }
+  warpgroup::Commit();
+  warpgroup::End<0>();
+  for (auto& tile : scores)
+    for (float& x : tile) warpgroup::Touch(x);
+#else
+  const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+  for (auto& tile : scores)
+    for (float& x : tile) x = 0;
+#pragma unroll
+  for (int m = 0; m < D / 16; ++m) {
+    const auto at = [&](const uint16_t* matrix, int row) {
+      return *reinterpret_cast<const uint2*>(matrix + SlabAt(row, 2 * m + t / 2) + t % 2 * 4);
+    };
+    const uint2 low = at(q, first + g), high = at(q, first + g + 8);
+#pragma unroll
+    for (int j = 0; j < 8; ++j) MultiplyKeys<E>(scores[j], low, high, at(k, 8 * j + g));
+  }
+#endif
+}
+
+/// sums += weights v over a unit; weights[s]: of positions 16 s...
+template <class E, int kCols>
+__device__ __forceinline__ void AddValues(const uint32_t (&weights)[4][4], const uint16_t* v,
+                                          RunSums<kCols>& sums) {
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+  warpgroup::Begin();
+#pragma unroll
+  for (int s = 0; s < 4; ++s) {
+    const uint64_t b = warpgroup::Slab(v + 16 * s * 64, 64 * 64 * 2);
+    if constexpr (std::is_same_v<E, __nv_bfloat16>)
+      warpgroup::ProductBf16(sums.values, weights[s], b);
+    else
+      warpgroup::ProductHalf(sums.values, weights[s], b);
+  }
+  warpgroup::Commit();
+#else
+  const int lane = threadIdx.x % 32;
+#pragma unroll
+  for (int s = 0; s < 4; ++s) {
+#pragma unroll
+    for (int n = 0; n < kCols / 8; n += 2) {
+      uint32_t b[4];
+      LoadMatrix4Transposed(b, v + SlabAt(16 * s + lane % 16, n + lane / 16));
+      Operand<E>::Mma(sums.values[n], weights[s], b[0], b[1]);
+      Operand<E>::Mma(sums.values[n + 1], weights[s], b[2], b[3]);
+    }
+  }
+#endif
+#pragma unroll
+  for (int s = 0; s < 4; ++s)
+    Operand<E>::Mma(sums.weights, weights[s], Operand<E>::kOnes, Operand<E>::kOnes);
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+  warpgroup::End<0>();
+  for (auto& tile : sums.values)
+    for (float& x : tile) warpgroup::Touch(x);
+#endif
+}
+
+/// Takes a unit into the sums; q, first: as in ScoreUnit; own: the last positions of the unit that
+/// the queries g and g + 8 see, if it is `masked`.
+template <class E, int D>
+__device__ __forceinline__ void AttendUnit(const uint16_t* q, int first, const uint16_t* k,
+                                           const float* k_steps, const uint16_t* v,
                                            const int (&own)[2], bool masked,
                                            RunSums<RunColumns(D)>& sums) {
-  constexpr int kCols = RunColumns(D), kTiles = kUnit / 8;
-  const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-  float scores[kTiles][4] = {};
+  constexpr int kCols = RunColumns(D);
+  const int t = threadIdx.x % 4;
+  float scores[8][4];
+  ScoreUnit<E, D>(q, first, k, scores);
+  if constexpr (sizeof(E) == 1) {
 #pragma unroll
-  for (int m = 0; m < D / 32; ++m) {
-    const int at = KeyChunk(g, 4 * m + t) * 8;  // rows g + 8 j have the same place
-    const uint4 low = *reinterpret_cast<const uint4*>(q + g * D + at);
-    const uint4 high = *reinterpret_cast<const uint4*>(q + (g + 8) * D + at);
+    for (int j = 0; j < 8; ++j) {
+      const float2 steps = *reinterpret_cast<const float2*>(k_steps + 8 * j + 2 * t);
 #pragma unroll
-    for (int j = 0; j < kTiles; ++j)
-      MultiplyKeys<E>(scores[j], low, high,
-                      *reinterpret_cast<const uint4*>(k + (8 * j + g) * D + at));
+      for (int e = 0; e < 4; ++e) scores[j][e] *= e % 2 == 0 ? steps.x : steps.y;
+    }
   }
-  float largest[2] = {sums.largest[0], sums.largest[1]};
+  if (masked) {
 #pragma unroll
-  for (int j = 0; j < kTiles; ++j) {
+    for (int j = 0; j < 8; ++j) {
 #pragma unroll
-    for (int e = 0; e < 4; ++e) {
-      if (masked && 8 * j + 2 * t + e % 2 > own[e / 2]) scores[j][e] = -INFINITY;
-      largest[e / 2] = fmaxf(largest[e / 2], scores[j][e]);
+      for (int e = 0; e < 4; ++e)
+        if (8 * j + 2 * t + e % 2 > own[e / 2]) scores[j][e] = -INFINITY;
     }
   }
   float base[2], factor[2];
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
-    largest[i] = QuadLargest(largest[i]);
-    base[i] = Base(largest[i]);
+    float largest = sums.largest[i];
+#pragma unroll
+    for (int j = 0; j < 8; ++j)
+      largest = fmaxf(largest, fmaxf(scores[j][2 * i], scores[j][2 * i + 1]));
+    largest = QuadLargest(largest);
+    base[i] = Base(largest);
     factor[i] = Exp2(sums.largest[i] - base[i]);
-    sums.largest[i] = largest[i];
+    sums.largest[i] = largest;
+  }
+  uint32_t weights[4][4];
+#pragma unroll
+  for (int s = 0; s < 4; ++s) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const float(&from)[4] = scores[2 * s + i / 2];
+      weights[s][i] = Operand<E>::Pack(Exp2(from[i % 2 * 2] - base[i % 2]),
+                                       Exp2(from[i % 2 * 2 + 1] - base[i % 2]));
+    }
   }
   if (__any_sync(~0u, factor[0] != 1.0f || factor[1] != 1.0f)) {
 #pragma unroll
@@ -174,32 +275,21 @@ __device__ __forceinline__ void AttendUnit(const uint16_t* q, const uint16_t* k,
       for (int n = 0; n < kCols / 8; ++n) sums.values[n][e] *= factor[e / 2];
     }
   }
-#pragma unroll
-  for (int step = 0; step < kUnit / 16; ++step) {
-    uint32_t weights[4];
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const float(&from)[4] = scores[2 * step + i / 2];
-      weights[i] = Operand<E>::Pack(Exp2(from[i % 2 * 2] - base[i % 2]),
-                                    Exp2(from[i % 2 * 2 + 1] - base[i % 2]));
-    }
-#pragma unroll
-    for (int n = 0; n < kCols / 8; n += 2) {
-      uint32_t b[4];
-      LoadMatrix4Transposed(
-          b, v + (16 * step + lane % 16) * kCols + ValueChunk(lane, n + lane / 16) * 8);
-      Operand<E>::Mma(sums.values[n], weights, b[0], b[1]);
-      Operand<E>::Mma(sums.values[n + 1], weights, b[2], b[3]);
-    }
-    Operand<E>::Mma(sums.weights, weights, Operand<E>::kOnes, Operand<E>::kOnes);
-  }
+  AddValues<E>(weights, v, sums);
+}
+
+/// What the calling thread stored or copied is seen by all products behind the next barrier.
+__device__ __forceinline__ void FenceUnit() {
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+  warpgroup::FenceShared();
+#endif
 }
 
 template <class E, int D>
 __global__ void __launch_bounds__(kRunThreads, 1) RunKernel(const __grid_constant__ RunArgs args) {
   constexpr int kCols = RunColumns(D);
   constexpr int kBuffers = sizeof(E) == 2 ? 2 : 1;
-  extern __shared__ __align__(128) char shared_bytes[];
+  extern __shared__ __align__(1024) char shared_bytes[];
   RunShared<E, D>& shared = *reinterpret_cast<RunShared<E, D>*>(shared_bytes);
   const KvArgs& kv = args.kv;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
@@ -240,34 +330,38 @@ __global__ void __launch_bounds__(kRunThreads, 1) RunKernel(const __grid_constan
                    static_cast<uint32_t>(Operand<E>::Bits(pair.y * scale)) << 16;
       }
     }
-    *reinterpret_cast<uint4*>(shared.q + query * D + KeyChunk(query, c) * 8) = {words[0], words[1],
-                                                                                words[2], words[3]};
+    *reinterpret_cast<uint4*>(shared.q[query / 64] + SlabAt(query % 64, c)) = {words[0], words[1],
+                                                                               words[2], words[3]};
   }
 
-  // Positions of the warp's queries; -1 for none.
-  int own[2];
-#pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    const int query = 16 * warp + g + 8 * i;
-    own[i] = query < queries ? args.step.positions[first + query / group] : -1;
-  }
-  const int lowest = __reduce_min_sync(~0u, min(own[0], own[1]));
-  const int highest = __reduce_max_sync(~0u, max(own[0], own[1]));
+  // Positions of the lane's queries, -1 for none; the lowest and highest of 64.
+  const int part = warp / 4;
+  const auto position = [&](int query) {
+    return query < queries ? args.step.positions[first + query / group] : -1;
+  };
+  const int own[2] = {position(16 * warp + g), position(16 * warp + g + 8)};
+  const int lowest = position(64 * part);
+  const int highest = lowest < 0 ? -1 : position(min(64 * part + 63, queries - 1));
 
   RunSums<kCols> chunk, total;
   chunk.Clear();
   total.Clear();
   for (int u = 0; u < units; ++u) {
     WaitCopies<0>();
+    FenceUnit();
     __syncthreads();
+    const float* k_steps = nullptr;
     if constexpr (sizeof(E) == 1) {
-      DequantizeUnit(shared.units);
+      DequantizeUnit(shared.units, positions - u * kUnit);
+      if (threadIdx.x < kUnit) shared.units.steps[threadIdx.x] = shared.units.k_steps[threadIdx.x];
+      k_steps = shared.units.steps;
+      FenceUnit();
       __syncthreads();
     }
     if (u + 1 < units) fetch(u + 1);
     if (u * kUnit > highest) continue;
     const int here[2] = {own[0] - u * kUnit, own[1] - u * kUnit};
-    AttendUnit<E, D>(shared.q + 16 * warp * D, shared.units.k[u % kBuffers],
+    AttendUnit<E, D>(shared.q[part], warp % 4 * 16, shared.units.k[u % kBuffers], k_steps,
                      shared.units.v[u % kBuffers], here, (u + 1) * kUnit - 1 > lowest, chunk);
     if ((u + 1) % (kChunk / kUnit) != 0 && (u + 1) * kUnit <= highest) continue;
     const MergeFactors factors[2] = {Join(total.largest[0], chunk.largest[0]),

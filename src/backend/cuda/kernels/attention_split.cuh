@@ -29,17 +29,22 @@ template <int D>
 struct SplitShared {
   uint16_t v[kChunk * D];
   uint16_t weights[kSplitQueries * kWeightStride];
-  uint16_t q[kSplitQueries * D];
-  uint16_t k[D];  // of the row's own position
+  uint16_t q[kSplitQueries * (D + 16)];  // rows in different banks
+  uint16_t k[D];                         // of the row's own position
+  float k_step;
   float largest[kSplitQueries][kChunk / kBlock];
   int done;
 };
 
-/// A warp's block of keys and values, rows lane / 4 + 8 j of the keys as KeyChunk says. Rows beyond
+/// Chunk c, 16 bytes, of a row of values stands at chunk ValueChunk(row, c), so that a warp reads
+/// columns without bank conflicts.
+__device__ __forceinline__ int ValueChunk(int row, int c) { return c ^ (row & 7); }
+
+/// A warp's block of keys, lane (g, t): dims 16 m + 4 t.. of rows g + 8 j, and values. Rows beyond
 /// `last` are zero.
 template <class E, int D>
 struct SplitBlock {
-  uint4 k[4][D / 32];
+  uint2 k[4][D / 16];
 
   __device__ __forceinline__ void Load(const char* k_piece, const char* v_piece, int last, int skip,
                                        uint16_t* v) {
@@ -54,44 +59,43 @@ struct SplitBlock {
     CommitCopies();
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
+      const uint2* from = reinterpret_cast<const uint2*>(k_piece + (8 * j + g) * D * 2) + t;
 #pragma unroll
-      for (int m = 0; m < D / 32; ++m)
-        k[j][m] = 8 * j + g <= last ? LoadStream(k_piece + (8 * j + g) * D * 2 + (4 * m + t) * 16)
-                                    : uint4{};
+      for (int m = 0; m < D / 16; ++m) k[j][m] = 8 * j + g <= last ? __ldcs(from + 4 * m) : uint2{};
     }
   }
-  __device__ __forceinline__ uint4 Key(int j, int m) const { return k[j][m]; }
+  __device__ __forceinline__ uint2 Key(int j, int m) const { return k[j][m]; }
   __device__ __forceinline__ void StoreValues(uint16_t*, int) const {}
+  __device__ __forceinline__ float2 Steps(int) const { return {1.0f, 1.0f}; }
 };
 
 template <int D>
 struct SplitBlock<int8_t, D> {
-  uint2 k[4][D / 32];
+  uint32_t k[4][D / 16];
   uint4 v[D / 16];
-  float k_step[4], v_step[D / 16];
+  float2 k_steps[4];  // of rows 8 j + 2 t, 2 t + 1
+  float v_steps[D / 16];
 
   __device__ __forceinline__ void Load(const char* k_piece, const char* v_piece, int last, int,
                                        uint16_t*) {
     const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      const int row = 8 * j + g;
-      k_step[j] = row <= last ? reinterpret_cast<const float*>(k_piece + kBlock * D)[row] : 0.0f;
+      const uint32_t* from = reinterpret_cast<const uint32_t*>(k_piece + (8 * j + g) * D) + t;
+      const float2* steps = reinterpret_cast<const float2*>(k_piece + kBlock * D);
+      k_steps[j] = 8 * j + 2 * t <= last ? steps[4 * j + t] : float2{};
 #pragma unroll
-      for (int m = 0; m < D / 32; ++m)
-        k[j][m] = row <= last ? *reinterpret_cast<const uint2*>(k_piece + row * D + (4 * m + t) * 8)
-                              : uint2{};
+      for (int m = 0; m < D / 16; ++m) k[j][m] = 8 * j + g <= last ? __ldcs(from + 4 * m) : 0;
     }
 #pragma unroll
     for (int i = 0; i < D / 16; ++i) {
       const int at = i * 32 + lane, row = at / (D / 16);
-      v_step[i] = row <= last ? reinterpret_cast<const float*>(v_piece + kBlock * D)[row] : 0.0f;
+      v_steps[i] = row <= last ? reinterpret_cast<const float*>(v_piece + kBlock * D)[row] : 0.0f;
       v[i] = row <= last ? LoadStream(v_piece + at * 16) : uint4{};
     }
   }
-  __device__ __forceinline__ uint4 Key(int j, int m) const {
-    return Dequantize8(k[j][m].x, k[j][m].y, k_step[j]);
-  }
+  __device__ __forceinline__ uint2 Key(int j, int m) const { return CodesAsHalves(k[j][m]); }
+  __device__ __forceinline__ float2 Steps(int j) const { return k_steps[j]; }
   __device__ __forceinline__ void StoreValues(uint16_t* to, int skip) const {
 #pragma unroll
     for (int i = 0; i < D / 16; ++i) {
@@ -99,9 +103,9 @@ struct SplitBlock<int8_t, D> {
       const int row = at / (D / 16), c = at % (D / 16) * 2;
       if (row == skip) continue;
       *reinterpret_cast<uint4*>(to + row * D + ValueChunk(row, c) * 8) =
-          Dequantize8(v[i].x, v[i].y, v_step[i]);
+          Dequantize8(v[i].x, v[i].y, v_steps[i]);
       *reinterpret_cast<uint4*>(to + row * D + ValueChunk(row, c + 1) * 8) =
-          Dequantize8(v[i].z, v[i].w, v_step[i]);
+          Dequantize8(v[i].z, v[i].w, v_steps[i]);
     }
   }
 };
@@ -184,7 +188,7 @@ __global__ void __launch_bounds__(kSplitThreads, D <= 128 ? 2 : 1)
       for (int s = 0; s < kSlots; ++s) {
         const Pair pair = PairAt(lane + 32 * s, dims, interleaved);
         const auto place = [&](int d, float x) {
-          shared.q[task * D + KeyChunk(task, d / 8) * 8 + d % 8] = Operand<E>::Bits(x * scale);
+          shared.q[task * (D + 16) + d] = Operand<E>::Bits(x * scale);
         };
         place(pair.a, part.x[s]);
         place(pair.b, part.y[s]);
@@ -192,14 +196,16 @@ __global__ void __launch_bounds__(kSplitThreads, D <= 128 ? 2 : 1)
     } else if constexpr (kFused) {
       const int own_block = args.step.positions[row] / kBlock, at = own % kBlock;
       const bool key = task == heads;
-      StoreHead<E>(part, D, dims, interleaved,
-                   PieceAt(key ? kv.k : kv.v, kv, table[own_block], kv_head), at, tile == 0,
-                   [&](int d, uint16_t bits) {
-                     if (key)
-                       shared.k[d] = bits;
-                     else
-                       shared.v[own * D + ValueChunk(own, d / 8) * 8 + d % 8] = bits;
-                   });
+      StoreHead<E>(
+          part, D, dims, interleaved, PieceAt(key ? kv.k : kv.v, kv, table[own_block], kv_head), at,
+          tile == 0, [&](int d, float x, float step) {
+            if (key) {
+              shared.k[d] = Operand<E>::Bits(x);
+              shared.k_step = step;
+            } else {
+              shared.v[own * D + ValueChunk(own, d / 8) * 8 + d % 8] = Operand<E>::Bits(x * step);
+            }
+          });
     }
   }
   if (working) keys.StoreValues(v_here, skip);
@@ -208,26 +214,31 @@ __global__ void __launch_bounds__(kSplitThreads, D <= 128 ? 2 : 1)
   float scores[4][4] = {};
   if (working) {
 #pragma unroll
-    for (int m = 0; m < D / 32; ++m) {
-      const int c = 4 * m + t;
-      const uint4 low = *reinterpret_cast<const uint4*>(shared.q + g * D + KeyChunk(g, c) * 8);
-      uint4 high = {};
-      if (heads > 8)
-        high = *reinterpret_cast<const uint4*>(shared.q + (g + 8) * D + KeyChunk(g, c) * 8);
+    for (int m = 0; m < D / 16; ++m) {
+      const int d = 16 * m + 4 * t;
+      const uint2 low = *reinterpret_cast<const uint2*>(shared.q + g * (D + 16) + d);
+      uint2 high = {};
+      if (heads > 8) high = *reinterpret_cast<const uint2*>(shared.q + (g + 8) * (D + 16) + d);
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        uint4 key = keys.Key(j, m);
-        if (kFused && 8 * j + g == own_here)
-          key = *reinterpret_cast<const uint4*>(shared.k + c * 8);
+        uint2 key = keys.Key(j, m);
+        if (kFused && 8 * j + g == own_here) key = *reinterpret_cast<const uint2*>(shared.k + d);
         MultiplyKeys<E>(scores[j], low, high, key);
       }
     }
     float low = -INFINITY, high = -INFINITY;
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
+      const float2 steps = keys.Steps(j);
 #pragma unroll
-      for (int e = 0; e < 4; ++e)
-        if (8 * j + 2 * t + e % 2 > own_here) scores[j][e] = -INFINITY;
+      for (int e = 0; e < 4; ++e) {
+        const int position = 8 * j + 2 * t + e % 2;
+        if constexpr (sizeof(E) == 1) {
+          const float step = e % 2 == 0 ? steps.x : steps.y;
+          scores[j][e] *= kFused && position == own_here ? shared.k_step : step;
+        }
+        if (position > own_here) scores[j][e] = -INFINITY;
+      }
       low = fmaxf(low, fmaxf(scores[j][0], scores[j][1]));
       high = fmaxf(high, fmaxf(scores[j][2], scores[j][3]));
     }

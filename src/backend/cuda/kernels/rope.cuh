@@ -2,8 +2,6 @@
 // bits don't depend on the kernel.
 #pragma once
 
-#include <cfloat>
-
 #include "backend/cuda/kernels/attention.h"
 #include "backend/cuda/kernels/ptx.cuh"
 
@@ -50,11 +48,6 @@ struct Operand<__nv_bfloat16> {
     MmaBf16(d, a, b0, b1);
   }
 };
-
-/// An int8 element as the half that it is multiplied as.
-__device__ __forceinline__ float Dequantized(float code, float step) {
-  return fminf(fmaxf(code * step, -65504.0f), 65504.0f);
-}
 
 /// A lane's elements of a head: pairs lane, lane + 32, .. of head_dim / 2.
 template <int kSlots>
@@ -115,7 +108,9 @@ __device__ __forceinline__ void NormTurn(HeadPart<kSlots>& part, const RopeArgs&
   }
 }
 
-/// Codes of a head are x * scale, rounded half to even, within a byte; -128 for NaN.
+/// Codes of a head are x * scale, rounded half to even, within a byte; -128 for NaN. Larger numbers
+/// than kMostQuantized count as that, so that every code times its step is a finite half.
+inline constexpr float kMostQuantized = 65000.0f;
 template <int kSlots>
 __device__ __forceinline__ float CodeScale(const HeadPart<kSlots>& part) {
   float largest = 0;
@@ -124,14 +119,14 @@ __device__ __forceinline__ float CodeScale(const HeadPart<kSlots>& part) {
     largest = fmaxf(fmaxf(largest, fabsf(part.x[s])), fabsf(part.y[s]));
   for (int step = 16; step > 0; step /= 2)
     largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, step));
-  return 127.0f / fmaxf(largest, 1e-5f);
+  return 127.0f / fminf(fmaxf(largest, 1e-5f), kMostQuantized);
 }
 __device__ __forceinline__ float Code(float x, float scale) {
   return fminf(fmaxf(rintf(x * scale), -128.0f), 127.0f);
 }
 
-/// Writes a head as position `at` of a piece; place(element, bits) gets what it will be multiplied
-/// as. The step of infinite numbers is finite, so that their codes aren't NaN.
+/// Writes a head as position `at` of a piece; place(element, x, step) gets what was stored: x, or a
+/// code and its step.
 template <class E, int kSlots, class Place>
 __device__ __forceinline__ void StoreHead(const HeadPart<kSlots>& part, int head_dim, int turned,
                                           bool interleaved, void* piece, int at, bool write,
@@ -150,18 +145,17 @@ __device__ __forceinline__ void StoreHead(const HeadPart<kSlots>& part, int head
     each([&](int d, float x) { static_cast<float*>(piece)[at * head_dim + d] = x; });
   } else if constexpr (sizeof(E) == 2) {
     each([&](int d, float x) {
-      const uint16_t bits = Operand<E>::Bits(x);
-      if (write) static_cast<uint16_t*>(piece)[at * head_dim + d] = bits;
-      place(d, bits);
+      if (write) static_cast<uint16_t*>(piece)[at * head_dim + d] = Operand<E>::Bits(x);
+      place(d, x, 1.0f);
     });
   } else {
     const float scale = CodeScale(part);
-    const float step = fminf(1.0f / scale, FLT_MAX);
+    const float step = 1.0f / scale;
     int8_t* codes = static_cast<int8_t*>(piece);
     each([&](int d, float x) {
       const float code = Code(x, scale);
       if (write) codes[at * head_dim + d] = static_cast<int8_t>(code);
-      place(d, Operand<E>::Bits(Dequantized(code, step)));
+      place(d, code, step);
     });
     if (write && threadIdx.x % 32 == 0)
       reinterpret_cast<float*>(codes + kBlockPositions * head_dim)[at] = step;

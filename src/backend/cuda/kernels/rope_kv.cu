@@ -38,7 +38,7 @@ __global__ void __launch_bounds__(32 * kWarps)
   void* piece = PieceAt(value ? kv.v : kv.k, kv,
                         table[position / static_cast<int>(kBlockPositions)], kv_head);
   StoreHead<E>(part, dim, rope.dims, rope.interleaved, piece,
-               position % static_cast<int>(kBlockPositions), true, [](int, uint16_t) {});
+               position % static_cast<int>(kBlockPositions), true, [](int, float, float) {});
 }
 
 template <class E>
