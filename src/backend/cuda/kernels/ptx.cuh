@@ -165,4 +165,11 @@ __device__ __forceinline__ uint32_t Codes(uint32_t word) {
   return (word >> (2 * i)) & 0x03030303u;
 }
 
+/// 2^x, within 2 ulp; 1 for 0, 0 for -inf.
+__device__ __forceinline__ float Exp2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
 }  // namespace tern::cuda
