@@ -98,8 +98,8 @@ void ExpectRight(const Problem& p, const std::vector<float>& logits) {
       }
       const double error = std::fabs(got - sum) / size;
       worst = std::max(worst, error);
-      // High and low part have 22 or 16 bits; the rest is a float's rounding, once a tile.
-      ASSERT_LE(error, p.type == TileType::kF16 ? 2e-6 : 1.2e-5)
+      // High and low part have 22 or 16 bits; the rest are the sums, which mma truncates.
+      ASSERT_LE(error, p.type == TileType::kF16 ? 5e-6 : 1.5e-5)
           << "row " << r << ", token " << n << ": " << got << ", expected " << sum;
     }
   }
