@@ -2,8 +2,10 @@
 
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <vector>
 
+#include "backend/cuda/kernels/head_kernels.h"
 #include "backend/reference/reference_math.h"
 #include "base/float16.h"
 #include "base/rng.h"
@@ -57,9 +59,9 @@ struct Problem {
   }
 };
 
-// Logits of the first m rows, stride and all.
+// Logits of the first m rows, stride and all; without a kernel, by the one that Logits takes.
 std::vector<float> Run(const Problem& p, const DeviceTable& table, const DeviceArray<float>& x,
-                       int m) {
+                       int m, std::optional<HeadKernel> kernel = {}) {
   DeviceArray<float> logits(static_cast<size_t>(m) * p.logits_stride);
   const DeviceArray<uint8_t> scratch(HeadScratchBytes(m, static_cast<int>(p.cols)));
   HeadArgs args;
@@ -70,7 +72,10 @@ std::vector<float> Run(const Problem& p, const DeviceTable& table, const DeviceA
   args.logits = logits.get();
   args.logits_stride = static_cast<int64_t>(p.logits_stride);
   args.scratch = scratch.get();
-  Logits(args, TestLaunch());
+  if (kernel)
+    LogitsWith(*kernel, args, TestLaunch());
+  else
+    Logits(args, TestLaunch());
   return logits.Read();
 }
 
@@ -120,13 +125,20 @@ void Check(const Problem& p, const DeviceTable& table) {
   const DeviceArray<float> x(p.x);
   const std::vector<float> all = Run(p, table, x, kMost);
   ExpectRight(p, all);
+  std::vector<std::optional<HeadKernel>> kernels{std::nullopt};
+  if (table.matrix.tiles != nullptr)
+    kernels = {std::nullopt, HeadKernel::kStream, HeadKernel::kWgmma, HeadKernel::kTiled};
   for (const int m : kRowCounts) {
-    SCOPED_TRACE(testing::Message() << "m " << m);
-    const std::vector<float> got = Run(p, table, x, m);
-    ExpectBorders(p, got);
-    for (size_t r = 0; r < static_cast<size_t>(m); ++r) {
-      const size_t at = r * p.logits_stride;
-      ASSERT_EQ(std::memcmp(&got[at], &all[at], p.rows * sizeof(float)), 0) << "row " << r;
+    for (const auto kernel : kernels) {
+      if (kernel && !CanUse(*kernel, p.type, m, table.matrix.k_tiles, TestLaunch())) continue;
+      SCOPED_TRACE(testing::Message()
+                   << "m " << m << ", kernel " << (kernel ? static_cast<int>(*kernel) : -1));
+      const std::vector<float> got = Run(p, table, x, m, kernel);
+      ExpectBorders(p, got);
+      for (size_t r = 0; r < static_cast<size_t>(m); ++r) {
+        const size_t at = r * p.logits_stride;
+        ASSERT_EQ(std::memcmp(&got[at], &all[at], p.rows * sizeof(float)), 0) << "row " << r;
+      }
     }
   }
 }

@@ -23,8 +23,8 @@ template <TileType type>
 __global__ void __launch_bounds__(kThreads)
     EmbedKernel(const int32_t* ids, const DeviceTable table, float* x, int64_t x_stride) {
   constexpr int kPerWord = type == TileType::kInt8 ? 4 : 2;
-  WaitForPredecessor();
   ReleaseSuccessor();
+  WaitForPredecessor();
   const int id = ids[blockIdx.x];
   const int row = id % kTileRows;
   const float step = type == TileType::kInt8 ? table.steps[id] : 1.0f;
@@ -48,8 +48,8 @@ __global__ void __launch_bounds__(kThreads)
 __global__ void __launch_bounds__(kThreads)
     EmbedFloatsKernel(const int32_t* ids, const float* floats, int cols, float* x,
                       int64_t x_stride) {
-  WaitForPredecessor();
   ReleaseSuccessor();
+  WaitForPredecessor();
   const float* from = floats + static_cast<int64_t>(ids[blockIdx.x]) * cols;
   for (int c = static_cast<int>(threadIdx.x); c < cols; c += kThreads)
     x[blockIdx.x * x_stride + c] = from[c];

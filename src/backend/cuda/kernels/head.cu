@@ -1,5 +1,7 @@
 #include "backend/cuda/kernels/head.h"
 
+#include <algorithm>
+
 #include "backend/cuda/kernels/head.cuh"
 
 namespace tern::cuda {
@@ -54,8 +56,8 @@ __global__ void __launch_bounds__(kPrepareThreads)
                   float* x_steps) {
   const int r = static_cast<int>(blockIdx.x);
   const int thread = static_cast<int>(threadIdx.x);
-  WaitForPredecessor();
   ReleaseSuccessor();
+  WaitForPredecessor();
   const float* row = x + r * x_stride;
   const int valid_cols = r < m ? cols : 0;
   float scale = 1;
@@ -126,8 +128,8 @@ constexpr int kFloatRows = 4;  // of x, at a time
 /// the same order for every m.
 __global__ void __launch_bounds__(kFloatWarps * 32) FloatKernel(const HeadArgs args, int rows,
                                                                 int cols) {
-  WaitForPredecessor();
   ReleaseSuccessor();
+  WaitForPredecessor();
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int n = static_cast<int>(blockIdx.x) * kFloatWarps + static_cast<int>(threadIdx.x) / 32;
   if (n >= rows) return;
@@ -161,24 +163,34 @@ void Prepare(const HeadArgs& args, const HeadLayout& shape, uint4* units, float*
 }  // namespace
 
 size_t HeadScratchBytes(int m, int cols) {
-  // The largest of the types' and the kernels' shapes: 64 bytes for each row and step.
-  const HeadLayout shape =
-      HeadTiledLayout(TileType::kF16, m, TiledShape(TileType::kF16, kTileRows, cols).k_tiles);
-  return shape.unit_bytes() + static_cast<size_t>(shape.padded_rows()) * sizeof(float);
+  // 64 bytes for each row and step, the most steps with kF16, the most rows with one of these two.
+  const int k_tiles = TiledShape(TileType::kF16, kTileRows, cols).k_tiles;
+  const auto bytes = [](const HeadLayout& shape) {
+    return shape.unit_bytes() + static_cast<size_t>(shape.padded_rows()) * sizeof(float);
+  };
+  return std::max(bytes(HeadTiledLayout(TileType::kF16, m, k_tiles)),
+                  bytes(HeadWgmmaLayout(TileType::kF16, m, k_tiles)));
 }
 
-void Logits(const HeadArgs& args, const Launch& launch) {
-  const TiledMatrix& matrix = args.table.matrix;
-  if (args.m <= 0 || matrix.rows <= 0) return;
-  if (matrix.tiles == nullptr) {
-    Start(launch, &FloatKernel, (matrix.rows + kFloatWarps - 1) / kFloatWarps, kFloatWarps * 32, 0,
-          args, matrix.rows, matrix.cols);
-    return;
+bool CanUse(HeadKernel kernel, TileType type, int m, int k_tiles, const Launch& launch) {
+  switch (kernel) {
+    case HeadKernel::kStream:
+      return HeadStreamLayout(type, m, k_tiles).blocks != 0;
+    case HeadKernel::kWgmma:
+      return launch.compute == 90;
+    case HeadKernel::kTiled:
+      return true;
   }
+  return false;
+}
+
+void LogitsWith(HeadKernel kernel, const HeadArgs& args, const Launch& launch) {
+  const TiledMatrix& matrix = args.table.matrix;
   HeadParams params;
-  params.shape = HeadStreamLayout(matrix.type, args.m, matrix.k_tiles);
-  const bool stream = params.shape.blocks != 0;
-  if (!stream) params.shape = HeadTiledLayout(matrix.type, args.m, matrix.k_tiles);
+  params.shape = kernel == HeadKernel::kStream ? HeadStreamLayout(matrix.type, args.m, matrix.k_tiles)
+                 : kernel == HeadKernel::kWgmma
+                     ? HeadWgmmaLayout(matrix.type, args.m, matrix.k_tiles)
+                     : HeadTiledLayout(matrix.type, args.m, matrix.k_tiles);
   auto* units = static_cast<uint4*>(args.scratch);
   auto* x_steps = reinterpret_cast<float*>(static_cast<std::byte*>(args.scratch) +
                                            params.shape.unit_bytes());
@@ -204,10 +216,25 @@ void Logits(const HeadArgs& args, const Launch& launch) {
   params.m = args.m;
   params.rows = matrix.rows;
   params.k_tiles = matrix.k_tiles;
-  if (stream)
-    StartHeadStream(matrix.type, params, launch);
-  else
-    StartHeadTiled(matrix.type, params, launch);
+  switch (kernel) {
+    case HeadKernel::kStream:
+      return StartHeadStream(matrix.type, params, launch);
+    case HeadKernel::kWgmma:
+      return StartHeadWgmma(matrix.type, params, launch);
+    case HeadKernel::kTiled:
+      return StartHeadTiled(matrix.type, params, launch);
+  }
+}
+
+void Logits(const HeadArgs& args, const Launch& launch) {
+  const TiledMatrix& matrix = args.table.matrix;
+  if (args.m <= 0 || matrix.rows <= 0) return;
+  if (matrix.tiles == nullptr)
+    return Start(launch, &FloatKernel, (matrix.rows + kFloatWarps - 1) / kFloatWarps,
+                 kFloatWarps * 32, 0, args, matrix.rows, matrix.cols);
+  for (const HeadKernel kernel : {HeadKernel::kStream, HeadKernel::kWgmma, HeadKernel::kTiled})
+    if (CanUse(kernel, matrix.type, args.m, matrix.k_tiles, launch))
+      return LogitsWith(kernel, args, launch);
 }
 
 }  // namespace tern::cuda

@@ -11,7 +11,7 @@
 // parts: one order for every m, every kernel.
 #pragma once
 
-#include "backend/cuda/kernels/head.h"
+#include "backend/cuda/kernels/head_kernels.h"
 #include "backend/cuda/kernels/ptx.cuh"
 
 namespace tern::cuda {
@@ -75,35 +75,48 @@ struct HeadOp<TileType::kInt8> {
   }
 };
 
-/// Writes the logits of a row block: sums[j] has rows g, g + 8 and rows first_x + 8 j + 2t, + 1 of x.
-template <TileType type, int kBlocks>
-__device__ __forceinline__ void StoreLogits(const HeadParams& p, int row_block, int first_x,
-                                            const typename HeadOp<type>::Sum (&sums)[kBlocks][4]) {
+/// What rows g and g + 8 of a row block are multiplied by.
+template <TileType type>
+__device__ __forceinline__ float2 RowSteps(const HeadParams& p, int row_block) {
+  float2 steps = {1, 1};
+  if constexpr (type == TileType::kInt8) {
+    const int n = row_block * kTileRows + static_cast<int>(threadIdx.x) % 32 / 4;
+    if (n < p.rows) steps.x = __ldg(p.row_steps + n);
+    if (n + 8 < p.rows) steps.y = __ldg(p.row_steps + n + 8);
+  }
+  return steps;
+}
+
+/// Writes the logits of a row block: sums[j] has rows g, g + 8 and rows first_x + 8 j + 2t, + 1 of x,
+/// whose steps x_steps has.
+template <int kBlocks, class Sum>
+__device__ __forceinline__ void StoreLogits(const HeadParams& p, int row_block, float2 row_steps,
+                                            int first_x, const float* x_steps,
+                                            const Sum (&sums)[kBlocks][4]) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const int row = row_block * kTileRows + lane / 4;
+  const int n = row_block * kTileRows + lane / 4;
+  int r = first_x + lane % 4 * 2;
+  float* to = p.logits + r * p.logits_stride + n;
 #pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int n = row + 8 * half;
-    if (n >= p.rows) return;
-    const float row_step = type == TileType::kInt8 ? __ldg(p.row_steps + n) : 1.0f;
+  for (int j = 0; j < kBlocks; ++j) {
 #pragma unroll
-    for (int j = 0; j < kBlocks; ++j) {
-#pragma unroll
-      for (int i = 0; i < 2; ++i) {
-        const int r = first_x + 8 * j + lane % 4 * 2 + i;
-        if (r >= p.m) continue;
-        p.logits[r * p.logits_stride + n] =
-            static_cast<float>(sums[j][2 * half + i]) * (row_step * p.x_steps[r]);
-      }
+    for (int i = 0; i < 2; ++i) {
+      if (r + i >= p.m) continue;
+      const float x_step = x_steps[r + i];
+      float* at = to + i * p.logits_stride;
+      if (n < p.rows) at[0] = static_cast<float>(sums[j][i]) * (row_steps.x * x_step);
+      if (n + 8 < p.rows) at[8] = static_cast<float>(sums[j][2 + i]) * (row_steps.y * x_step);
     }
+    r += 8;
+    to += 8 * p.logits_stride;
   }
 }
 
-/// Few rows of x, all of whose units fit into shared memory: the table streams past them.
-bool StartHeadStream(TileType type, const HeadParams& params, const Launch& launch);
-/// The shape for it; blocks == 0 when it can't take so many rows and columns.
+/// The kernels of head_kernels.h, and how each wants x; kStream can't take it if blocks == 0.
+void StartHeadStream(TileType type, const HeadParams& params, const Launch& launch);
 HeadLayout HeadStreamLayout(TileType type, int m, int k_tiles);
-/// Any number of rows.
+void StartHeadWgmma(TileType type, const HeadParams& params, const Launch& launch);
+HeadLayout HeadWgmmaLayout(TileType type, int m, int k_tiles);
 void StartHeadTiled(TileType type, const HeadParams& params, const Launch& launch);
 HeadLayout HeadTiledLayout(TileType type, int m, int k_tiles);
 

@@ -3,6 +3,9 @@
 #include "backend/cuda/kernels/head.cuh"
 
 namespace tern::cuda {
+#ifdef TERN_HEAD_TUNE
+int head_depth = 8;
+#endif
 namespace {
 
 // Of a multiprocessor's 227 KiB a block can have.
@@ -14,6 +17,7 @@ template <TileType type, int kBlocks, int kWarps, int kDepth>
 __global__ void __launch_bounds__(kWarps * 32, 1) StreamKernel(const HeadParams p) {
   using Op = HeadOp<type>;
   extern __shared__ uint4 units[];
+  __shared__ float x_steps[kBlocks * 8];
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int64_t warp = blockIdx.x * kWarps + threadIdx.x / 32;
   const int64_t warps = gridDim.x * kWarps;
@@ -35,6 +39,7 @@ __global__ void __launch_bounds__(kWarps * 32, 1) StreamKernel(const HeadParams 
     for (int d = 0; d < kDepth; ++d) load(d, tile, p.k_tiles);
   }
 
+  ReleaseSuccessor();
   WaitForPredecessor();
   // Of each matrix only the rows that there are: the others are columns of B that nobody stores.
   const int rows = min(p.m, 8);
@@ -43,11 +48,12 @@ __global__ void __launch_bounds__(kWarps * 32, 1) StreamKernel(const HeadParams 
     CopyAsync16(units + at, p.units + at);
   }
   CommitCopies();
+  if (threadIdx.x < kBlocks * 8) x_steps[threadIdx.x] = p.x_steps[threadIdx.x];
   WaitCopies<0>();
   __syncthreads();
-  ReleaseSuccessor();
 
   while (row_block < end) {
+    const float2 row_steps = RowSteps<type>(p, row_block);
     typename Op::Sum sums[kBlocks][4] = {};
     const uint4* unit = units + lane;
     const auto round = [&](int valid, const uint4* next, int left) {
@@ -74,7 +80,7 @@ __global__ void __launch_bounds__(kWarps * 32, 1) StreamKernel(const HeadParams 
     ++row_block;
     tile = p.tiles + static_cast<int64_t>(row_block) * p.k_tiles * 32 + lane;
     round(steps - step, tile, row_block < end ? p.k_tiles : 0);
-    StoreLogits<type>(p, row_block - 1, 0, sums);
+    StoreLogits(p, row_block - 1, row_steps, 0, x_steps, sums);
   }
 }
 
@@ -90,22 +96,25 @@ void StartOne(const HeadParams& p, const Launch& launch) {
 }
 
 template <TileType type>
-bool StartType(const HeadParams& p, const Launch& launch) {
-  switch (p.shape.blocks) {
-    case 1:
-      return StartOne<type, 1, 16, 8 / HeadOp<type>::kTiles>(p, launch), true;
-    case 2:
-      return StartOne<type, 2, 16, 8 / HeadOp<type>::kTiles>(p, launch), true;
-    case 4:
-      if constexpr (type == TileType::kInt8)
-        return StartOne<type, 4, 16, 4>(p, launch), true;
-      return false;
-    case 8:
-      if constexpr (type == TileType::kInt8)
-        return StartOne<type, 8, 16, 4>(p, launch), true;
-      return false;
-    default:
-      return false;
+void StartType(const HeadParams& p, const Launch& launch) {
+#ifdef TERN_HEAD_TUNE
+  if (head_depth == 16) {
+    constexpr int kDepth = 16 / HeadOp<type>::kTiles;
+    if (p.shape.blocks == 1) return StartOne<type, 1, 16, kDepth>(p, launch);
+    if (p.shape.blocks == 2) return StartOne<type, 2, 16, kDepth>(p, launch);
+  }
+  if (head_depth == 12) {
+    constexpr int kDepth = 12 / HeadOp<type>::kTiles;
+    if (p.shape.blocks == 1) return StartOne<type, 1, 16, kDepth>(p, launch);
+    if (p.shape.blocks == 2) return StartOne<type, 2, 16, kDepth>(p, launch);
+  }
+#endif
+  constexpr int kDepth = 8 / HeadOp<type>::kTiles;
+  if (p.shape.blocks == 1) return StartOne<type, 1, 16, kDepth>(p, launch);
+  if (p.shape.blocks == 2) return StartOne<type, 2, 16, kDepth>(p, launch);
+  if constexpr (type == TileType::kInt8) {
+    if (p.shape.blocks == 4) return StartOne<type, 4, 16, kDepth>(p, launch);
+    if (p.shape.blocks == 8) return StartOne<type, 8, 16, kDepth>(p, launch);
   }
 }
 
@@ -119,7 +128,7 @@ HeadLayout HeadStreamLayout(TileType type, int m, int k_tiles) {
   return shape;
 }
 
-bool StartHeadStream(TileType type, const HeadParams& params, const Launch& launch) {
+void StartHeadStream(TileType type, const HeadParams& params, const Launch& launch) {
   switch (type) {
     case TileType::kF16:
       return StartType<TileType::kF16>(params, launch);
@@ -130,7 +139,6 @@ bool StartHeadStream(TileType type, const HeadParams& params, const Launch& laun
     case TileType::kTernary:
       break;
   }
-  return false;
 }
 
 }  // namespace tern::cuda

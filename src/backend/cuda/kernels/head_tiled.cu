@@ -44,7 +44,11 @@ __global__ void __launch_bounds__(kWarps * 32, kBlocks* kRowBlocks <= 16 ? 2 : 1
   };
 #pragma unroll
   for (int d = 0; d < kDepth; ++d) load(d, 0);
+  float2 row_steps[kRowBlocks];
+#pragma unroll
+  for (int r = 0; r < kRowBlocks; ++r) row_steps[r] = RowSteps<type>(p, row_block + r);
 
+  ReleaseSuccessor();
   WaitForPredecessor();
   const uint4* units = p.units + static_cast<int64_t>(group) * steps * kBlocks * 32;
   const int chunks = (steps + kDepth - 1) / kDepth;
@@ -87,10 +91,9 @@ __global__ void __launch_bounds__(kWarps * 32, kBlocks* kRowBlocks <= 16 ? 2 : 1
     else
       compute(chunk, valid);
   }
-  ReleaseSuccessor();
 #pragma unroll
   for (int r = 0; r < kRowBlocks; ++r)
-    StoreLogits<type>(p, row_block + r, group * kBlocks * 8, sums[r]);
+    StoreLogits(p, row_block + r, row_steps[r], group * kBlocks * 8, p.x_steps, sums[r]);
 }
 
 template <TileType type, int kBlocks>

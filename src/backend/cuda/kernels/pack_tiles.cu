@@ -32,8 +32,8 @@ __device__ __forceinline__ uint32_t Spread(uint32_t codes) {
 template <bool kTernary, bool kAligned>
 __global__ void __launch_bounds__(kThreads) PackKernel(const PackParams p) {
   __shared__ __align__(16) uint8_t rows[kTileRows * kPitch];
-  WaitForPredecessor();
   ReleaseSuccessor();
+  WaitForPredecessor();
   const int thread = static_cast<int>(threadIdx.x);
   const int first_tile = static_cast<int>(blockIdx.x) * kTilesAtOnce;
   const int64_t first_byte = static_cast<int64_t>(first_tile) * kTileRowBytes;

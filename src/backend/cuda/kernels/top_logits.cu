@@ -10,7 +10,7 @@ namespace {
 
 using Key = unsigned long long;
 
-constexpr int kThreads = 512;
+constexpr int kThreads = 256;
 constexpr int kPerThread = 16;                      // logits that a thread holds
 constexpr int kSlice = kThreads * kPerThread;       // at most, in a slice
 constexpr int kLanesPerGroup = 4;                   // threads whose best key is one vote
@@ -62,14 +62,13 @@ struct Shared {
 };
 
 /// out[0..k) = the largest keys that for_each(f) calls f with, in falling order; zeros when there
-/// are fewer. The k-th best of the groups' best keys bounds the k-th best key from below; what
+/// are fewer; `best` is the largest of this thread's. The k-th best of the groups' best keys bounds the k-th best key from below; what
 /// reaches the bound is few, and a key's rank among those is its place. Should it be many after all
 /// (the best keys of a slice all in few groups), the best is taken k times.
 template <class ForEach, class Out>
-__device__ void SelectTop(int k, const ForEach& for_each, const Out& out, Shared& shared) {
+__device__ void SelectTop(int k, Key best, const ForEach& for_each, const Out& out,
+                          Shared& shared) {
   const int thread = static_cast<int>(threadIdx.x);
-  Key best = 0;
-  for_each([&](Key key) { best = max(best, key); });
   if (k == 1) {
     best = BlockMax(best, shared.parts);
     if (thread == 0) out(0, best);
@@ -121,33 +120,44 @@ __device__ void SelectTop(int k, const ForEach& for_each, const Out& out, Shared
 
 /// Slice blockIdx.x of row blockIdx.y -> its best k keys. kVector: rows start at 16-byte borders.
 template <bool kVector>
-__global__ void __launch_bounds__(kThreads, 2)
+__global__ void __launch_bounds__(kThreads, 5)
     SliceKernel(const float* logits, int64_t stride, int vocab, int slice, int k, Key* keys) {
   __shared__ Shared shared;
-  WaitForPredecessor();
   ReleaseSuccessor();
+  WaitForPredecessor();
   const float* row = logits + blockIdx.y * stride;
   const int first = static_cast<int>(blockIdx.x) * slice;
   const int end = min(vocab, first + slice);
   const auto id_of = [&](int i) {
     return first + (i / 4 * kThreads + static_cast<int>(threadIdx.x)) * 4 + i % 4;
   };
+  const float nan = __int_as_float(0x7fffffff);
   float loaded[kPerThread];
-  if (kVector && end - first == kSlice) {
 #pragma unroll
-    for (int i = 0; i < kPerThread; i += 4)
-      *reinterpret_cast<float4*>(loaded + i) = *reinterpret_cast<const float4*>(row + id_of(i));
-  } else {
-#pragma unroll
-    for (int i = 0; i < kPerThread; ++i)
-      loaded[i] = id_of(i) < end ? row[id_of(i)] : __int_as_float(0x7fffffff);  // NaN
+  for (int i = 0; i < kPerThread; i += 4) {
+    float4 v = {nan, nan, nan, nan};
+    if (kVector && id_of(i + 3) < end) {
+      v = *reinterpret_cast<const float4*>(row + id_of(i));
+    } else if (id_of(i) < end) {
+      v.x = row[id_of(i)];
+      if (id_of(i + 1) < end) v.y = row[id_of(i + 1)];
+      if (id_of(i + 2) < end) v.z = row[id_of(i + 2)];
+      if (id_of(i + 3) < end) v.w = row[id_of(i + 3)];
+    }
+    *reinterpret_cast<float4*>(loaded + i) = v;
   }
   uint32_t values[kPerThread];
+  uint32_t largest = 0;
+  int id = 0;
 #pragma unroll
-  for (int i = 0; i < kPerThread; ++i) values[i] = Ordered(loaded[i]);
+  for (int i = 0; i < kPerThread; ++i) {
+    values[i] = Ordered(loaded[i]);
+    if (values[i] > largest) id = id_of(i);
+    largest = max(largest, values[i]);
+  }
   Key* to = keys + (blockIdx.y * static_cast<int64_t>(gridDim.x) + blockIdx.x) * k;
   SelectTop(
-      k,
+      k, MakeKey(largest, id),
       [&](const auto& f) {
 #pragma unroll
         for (int i = 0; i < kPerThread; ++i) f(MakeKey(values[i], id_of(i)));
@@ -159,12 +169,14 @@ __global__ void __launch_bounds__(kThreads, 2)
 __global__ void __launch_bounds__(kThreads)
     MergeKernel(const Key* keys, int count, int k, float* values, int32_t* ids) {
   __shared__ Shared shared;
-  WaitForPredecessor();
   ReleaseSuccessor();
+  WaitForPredecessor();
   const Key* row = keys + blockIdx.x * static_cast<int64_t>(count);
   const int64_t to = static_cast<int64_t>(blockIdx.x) * k;
+  Key best = 0;
+  for (int i = static_cast<int>(threadIdx.x); i < count; i += kThreads) best = max(best, row[i]);
   SelectTop(
-      k,
+      k, best,
       [&](const auto& f) {
         for (int i = static_cast<int>(threadIdx.x); i < count; i += kThreads) f(row[i]);
       },
