@@ -35,4 +35,7 @@ void LinearMany(const LinearArgs& args, const Launch& launch);
 /// Several groups: sums of a group are exact, groups are added in increasing order in float.
 void LinearGrouped(const LinearArgs& args, const Launch& launch);
 
+/// Float activations: x (args.m, x_stride) in place of q; sums are the GPU's own.
+void LinearFloat(const float* x, int64_t x_stride, const LinearArgs& args, const Launch& launch);
+
 }  // namespace tern::cuda
