@@ -33,6 +33,7 @@ if(TERN_HAS_CUDA)
   target_compile_options(tern_backend_cuda PRIVATE
     "$<$<COMPILE_LANGUAGE:CUDA>:-fmad=false;--expt-relaxed-constexpr>")
   target_link_libraries(tern_backend_cuda PRIVATE CUDA::cudart_static)
+  target_include_directories(tern_backend_cuda SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
 else()
   add_library(tern_backend_cuda STATIC ${TERN_CUDA_DIR}/no_cuda.cc)
   tern_set_warnings(tern_backend_cuda)

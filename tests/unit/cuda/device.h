@@ -35,8 +35,9 @@ class DeviceArray {
     const size_t bytes = size_ * sizeof(T);
     EXPECT_EQ(cudaMalloc(reinterpret_cast<void**>(&memory_), bytes + 2 * kGuard), cudaSuccess);
     EXPECT_EQ(cudaMemset(memory_, kPattern, bytes + 2 * kGuard), cudaSuccess);
-    if (bytes > 0)
+    if (bytes > 0) {
       EXPECT_EQ(cudaMemcpy(data(), values.data(), bytes, cudaMemcpyHostToDevice), cudaSuccess);
+    }
   }
   DeviceArray(const DeviceArray&) = delete;
   DeviceArray& operator=(const DeviceArray&) = delete;
