@@ -12,25 +12,39 @@ using Json = nlohmann::ordered_json;
 constexpr std::string_view kFormat = "tern-baselines-1";
 
 Json ToJson(const MachineFingerprint& m) {
-  return {{"cpu", m.cpu},       {"features", m.features},         {"cpus", m.cpus},
-          {"l1d", m.caches.l1d}, {"l2", m.caches.l2},             {"l3", m.caches.l3},
-          {"memory", m.memory}, {"memory_bytes", m.memory_bytes}, {"gpu", m.gpu},
-          {"gpu_driver", m.gpu_driver}, {"governor", m.governor}, {"system", m.system}};
+  return {{"cpu", m.cpu},           {"features", m.features},
+          {"cpus", m.cpus},         {"l1d", m.caches.l1d},
+          {"l2", m.caches.l2},      {"l3", m.caches.l3},
+          {"memory", m.memory},     {"memory_bytes", m.memory_bytes},
+          {"gpu", m.gpu},           {"gpu_driver", m.gpu_driver},
+          {"governor", m.governor}, {"system", m.system}};
 }
 
 Json ToJson(const BaselineRun& run) {
   Json limits = Json::array(), results = Json::array();
   for (const Limit& limit : run.limits)
-    limits.push_back({{"name", limit.name}, {"unit", limit.unit}, {"bytes", limit.bytes},
-                      {"one", limit.one}, {"all", limit.all}, {"cpu_share", limit.cpu_share}});
+    limits.push_back({{"name", limit.name},
+                      {"unit", limit.unit},
+                      {"bytes", limit.bytes},
+                      {"one", limit.one},
+                      {"all", limit.all},
+                      {"cpu_share", limit.cpu_share}});
   for (const BaselineResult& result : run.results)
-    results.push_back({{"benchmark", result.benchmark}, {"parameters", result.parameters},
-                       {"metric", result.metric}, {"more_is_better", result.more_is_better},
+    results.push_back({{"benchmark", result.benchmark},
+                       {"parameters", result.parameters},
+                       {"metric", result.metric},
+                       {"more_is_better", result.more_is_better},
                        {"rounds", result.rounds}});
-  return {{"uuid", run.uuid}, {"name", run.name}, {"recorded_at", run.recorded_at},
-          {"commit", run.commit}, {"program", run.program}, {"version", run.build.version},
-          {"compiler", run.build.compiler}, {"flags", run.build.flags},
-          {"machine", ToJson(run.machine)}, {"limits", std::move(limits)},
+  return {{"uuid", run.uuid},
+          {"name", run.name},
+          {"recorded_at", run.recorded_at},
+          {"commit", run.commit},
+          {"program", run.program},
+          {"version", run.build.version},
+          {"compiler", run.build.compiler},
+          {"flags", run.build.flags},
+          {"machine", ToJson(run.machine)},
+          {"limits", std::move(limits)},
           {"results", std::move(results)}};
 }
 

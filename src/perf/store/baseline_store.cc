@@ -129,8 +129,7 @@ Status BaselineStore::AddResults(int64_t run, const BaselineRun& data) {
 
 Result<int64_t> BaselineStore::Add(const BaselineRun& run) {
   TERN_ASSIGN_OR_RETURN(SqlTransaction transaction, SqlTransaction::Begin(database_));
-  TERN_ASSIGN_OR_RETURN(SqlStatement known,
-                        database_.Prepare("SELECT 1 FROM run WHERE uuid = ?"));
+  TERN_ASSIGN_OR_RETURN(SqlStatement known, database_.Prepare("SELECT 1 FROM run WHERE uuid = ?"));
   TERN_ASSIGN_OR_RETURN(const bool there, known.Bind(run.uuid).Step());
   if (there) return 0;
   TERN_ASSIGN_OR_RETURN(const int64_t machine, AddMachine(run.machine));
@@ -208,8 +207,7 @@ Result<std::vector<BaselineRun>> BaselineStore::Runs(const std::string& name, bo
 
 Result<BaselineRun> BaselineStore::Run(int64_t id) {
   TERN_ASSIGN_OR_RETURN(auto runs, Read("run.id = CAST(? AS INTEGER)", std::to_string(id), true));
-  if (runs.empty())
-    return Fail(Code::kNotFound, "{}: there is no run {}", database_.path(), id);
+  if (runs.empty()) return Fail(Code::kNotFound, "{}: there is no run {}", database_.path(), id);
   return std::move(runs.front());
 }
 

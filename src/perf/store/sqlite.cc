@@ -89,8 +89,8 @@ Result<SqlDatabase> SqlDatabase::Open(const std::string& path, int busy_ms) {
   SqlDatabase opened;
   opened.path_ = std::make_unique<std::string>(path);
   sqlite3* raw = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &raw,
-                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  const int code =
+      sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
   opened.database_.reset(raw);  // also a failed one has to be closed
   if (code != SQLITE_OK) return Failure(raw, code, path);
   sqlite3_extended_result_codes(raw, 1);
@@ -106,8 +106,8 @@ Status SqlDatabase::Run(const std::string& sql) {
 
 Result<SqlStatement> SqlDatabase::Prepare(std::string_view sql) {
   sqlite3_stmt* raw = nullptr;
-  const int code = sqlite3_prepare_v2(database_.get(), sql.data(), static_cast<int>(sql.size()),
-                                      &raw, nullptr);
+  const int code =
+      sqlite3_prepare_v2(database_.get(), sql.data(), static_cast<int>(sql.size()), &raw, nullptr);
   if (code != SQLITE_OK) return Failure(database_.get(), code, path());
   return SqlStatement(raw, path_.get());
 }

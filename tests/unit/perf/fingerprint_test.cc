@@ -34,12 +34,13 @@ TEST(Fingerprint, MemoryModulesComeFromTheFirmwaresTable) {
                                   MemoryDevice(0, 0x22, 0, 0) +  // an empty slot
                                   MemoryDevice(16384, 0x22, 5600, 4800) + end),
             "2 x DDR5 4800 MT/s");
-  EXPECT_EQ(DescribeMemoryModules(MemoryDevice(8192, 0x1a, 3200, 0) +
-                                  MemoryDevice(8192, 0x07, 0, 0)),
-            "1 x DDR4 3200 MT/s, 1 x memory");
+  EXPECT_EQ(
+      DescribeMemoryModules(MemoryDevice(8192, 0x1a, 3200, 0) + MemoryDevice(8192, 0x07, 0, 0)),
+      "1 x DDR4 3200 MT/s, 1 x memory");
   EXPECT_EQ(DescribeMemoryModules(""), "");
   const std::string whole = MemoryDevice(8192, 0x1a, 3200, 3200);
-  for (size_t cut = 0; cut < 0x28; ++cut) EXPECT_EQ(DescribeMemoryModules(whole.substr(0, cut)), "");
+  for (size_t cut = 0; cut < 0x28; ++cut)
+    EXPECT_EQ(DescribeMemoryModules(whole.substr(0, cut)), "");
 }
 
 TEST(Fingerprint, ReadsWhatProcAndSysSay) {

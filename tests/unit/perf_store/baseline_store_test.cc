@@ -29,8 +29,9 @@ BaselineRun SomeRun(const std::string& name, double offset = 0) {
   run.commit = "0123abc";
   run.program = "build/release/tern";
   run.build = {"0.1.0", "GNU 12.2.0", "-O3 -DNDEBUG"};
-  run.machine = {"Some CPU", "avx2", 2, {48 << 10, 2 << 20, 32 << 20}, "2 x DDR5 4800 MT/s",
-                 8ull << 30, "", "", "performance", "Linux 6.1"};
+  run.machine = {"Some CPU",           "avx2",     2,  {48 << 10, 2 << 20, 32 << 20},
+                 "2 x DDR5 4800 MT/s", 8ull << 30, "", "",
+                 "performance",        "Linux 6.1"};
   run.limits = {{"dram read", "GB/s", 1 << 20, 15.5, 30.25, 0.99}};
   run.results = {{"pp64", "-p 64", "samples_ts", true, {{1.5 + offset, 2.5}, {0.1}, {3, 4, 5}}},
                  {"tg8", "it's \"quoted\"", "best_us", false, {}}};
@@ -67,10 +68,10 @@ void ExpectEqual(const BaselineRun& a, const BaselineRun& b) {
 class BaselineStoreTest : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::temp_directory_path() /
-              (std::string("tern_store_") +
-               testing::UnitTest::GetInstance()->current_test_info()->name() + "_" +
-               std::to_string(::getpid()));
+    folder_ =
+        fs::temp_directory_path() / (std::string("tern_store_") +
+                                     testing::UnitTest::GetInstance()->current_test_info()->name() +
+                                     "_" + std::to_string(::getpid()));
     fs::remove_all(folder_);
     fs::create_directories(folder_);
     path_ = (folder_ / "perf.sqlite").string();
