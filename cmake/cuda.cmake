@@ -31,7 +31,7 @@ if(TERN_HAS_CUDA)
   list(FILTER cuda_sources EXCLUDE REGEX "no_cuda.cc$")
   add_library(tern_backend_cuda STATIC ${cuda_sources})
   target_compile_options(tern_backend_cuda PRIVATE
-    "$<$<COMPILE_LANGUAGE:CUDA>:-fmad=false;--expt-relaxed-constexpr>")
+    "$<$<COMPILE_LANGUAGE:CUDA>:-fmad=false;--expt-relaxed-constexpr;-diag-suppress=177>")
   target_link_libraries(tern_backend_cuda PRIVATE CUDA::cudart_static)
   target_include_directories(tern_backend_cuda SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
 else()
