@@ -78,7 +78,6 @@ class ModelBench {
         // A pass takes no more rows than the context has positions.
         .context = Largest(
             tests_, [](const auto& test) { return std::max(test.positions(), test.sequences); }),
-        .max_rows = std::max<int64_t>(512, sequences),
         .logit_rows = sequences};
   }
 

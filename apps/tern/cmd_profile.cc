@@ -63,7 +63,6 @@ Result<int> RunCommand(const ProfileCommandOptions& options) {
       OpenSession(options.model,
                   {.tokenizer = false,
                    .context = std::max({options.context, positions, options.run.sequences}),
-                   .max_rows = std::max<int64_t>(512, options.run.sequences),
                    .logit_rows = options.run.sequences,
                    .observer = &recorder}));
   ProfileLimits limits;

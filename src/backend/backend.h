@@ -202,6 +202,8 @@ class Backend {
   /// Empty for a backend without a choice.
   virtual std::vector<KernelRange> kernel_ranges() const { return {}; }
 
+  /// Rows of a long prompt that it likes to get in one pass.
+  virtual int64_t pass_rows() const { return 512; }
   /// Bytes that Allocate can still give, of a backend with memory of its own.
   virtual std::optional<uint64_t> free_memory() const { return std::nullopt; }
 

@@ -18,6 +18,7 @@ class TraceBackend final : public Backend {
 
   Result<Buffer> Allocate(size_t bytes) override { return inner_->Allocate(bytes); }
   Result<Buffer> Upload(std::span<const float> values) override { return inner_->Upload(values); }
+  int64_t pass_rows() const override { return inner_->pass_rows(); }
   std::optional<uint64_t> free_memory() const override { return inner_->free_memory(); }
   void Write(std::span<const std::byte> from, void* to) noexcept override {
     inner_->Write(from, to);
