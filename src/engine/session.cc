@@ -86,7 +86,8 @@ Result<std::unique_ptr<Session>> Session::Open(std::unique_ptr<Backend> backend,
                                       .sequences = options.sequences},
                                      {.budget = options.memory_budget,
                                       .kv_positions = options.kv_positions,
-                                      .free_memory = options.free_memory}));
+                                      .free_memory = session->backend_->free_memory().value_or(
+                                          options.free_memory)}));
   TERN_ASSIGN_OR_RETURN(session->cache_, session->decoder_->CreateCache(blocks));
   return session;
 }

@@ -27,6 +27,9 @@ struct LinearArgs {
   Gate gate = Gate::kNone;
 };
 
+/// Most columns of LinearFew.
+inline constexpr int kFewCols = 24576;
+
 /// For few rows, on any GPU: a warp streams tiles and multiplies with mma.sync (one group).
 void LinearFew(const LinearArgs& args, const Launch& launch);
 /// For more than 16 rows, on Hopper: wgmma, weights through registers, rows through TMA (one
@@ -34,5 +37,8 @@ void LinearFew(const LinearArgs& args, const Launch& launch);
 void LinearMany(const LinearArgs& args, const Launch& launch);
 /// Several groups: sums of a group are exact, groups are added in increasing order in float.
 void LinearGrouped(const LinearArgs& args, const Launch& launch);
+
+/// Float activations: x (args.m, x_stride) in place of q; sums are the GPU's own.
+void LinearFloat(const float* x, int64_t x_stride, const LinearArgs& args, const Launch& launch);
 
 }  // namespace tern::cuda

@@ -1,0 +1,22 @@
+// The forms of LinearMany's kernel: which one a shape gets is decided on the host; all give the
+// same bits.
+#pragma once
+
+#include "backend/cuda/kernels/launch.h"
+#include "backend/cuda/kernels/linear.h"
+
+namespace tern::cuda {
+
+struct ManyForm {
+  int tokens = 128;  // of a tile: 32, 64, 96, 128 or 160
+  int blocks = 2;    // of 64 rows of w that a warpgroup holds: 1 or 2; a gate needs 2
+  int split = 1;     // blocks of a cluster, at most 8, that share a tile's columns
+  int share = 1;     // blocks of a cluster, 1 or 2, that share a tile's tokens; 1 when split > 1
+};
+
+/// The form that a model of the GPU's time likes best.
+ManyForm ChooseManyForm(const LinearArgs& args, int multiprocessors);
+
+void LinearManyAs(const LinearArgs& args, const ManyForm& form, const Launch& launch);
+
+}  // namespace tern::cuda
