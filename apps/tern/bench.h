@@ -22,6 +22,12 @@ struct BenchOptions {
   int repetitions = 5;
   bool skip_limits = false;
   std::string output = "md";
+  std::string report;                // folder; "": no page
+  std::vector<std::string> history;  // files with earlier measurements
+  // Rows of the page alone, for what the lists above don't say: decodes of one test at other batch
+  // sizes and depths, and all tests of one sequence with other numbers of threads.
+  std::vector<int64_t> more_sequences, more_depths;
+  std::vector<int> more_threads;
 
   bool limits = false;
   bool kernels = false;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench_report.h"
 #include "command.h"
 #include "help_formatter.h"
 #include "human.h"
@@ -114,6 +115,7 @@ void PrintNote(std::string_view message) { fmt::print(stderr, "tern: {}\n", OneL
 }  // namespace tern::cli
 
 int main(int argc, char** argv) {
+  tern::cli::KeepCommandLine(argc, argv);
   try {
     return tern::cli::Main(argc, argv);
   } catch (const std::bad_alloc&) {
