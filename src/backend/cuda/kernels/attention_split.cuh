@@ -164,8 +164,8 @@ __global__ void __launch_bounds__(kSplitThreads, D <= 128 ? 2 : 1)
     // Positions before the row's own were written in earlier passes.
     if (working) keys.Load(k_piece, v_piece, last, skip, v_here);
   }
-  ReleaseSuccessor();
   WaitForPredecessor();
+  ReleaseSuccessor();
   if constexpr (!kFused) {
     if (working) keys.Load(k_piece, v_piece, last, skip, v_here);
   }
