@@ -1,7 +1,6 @@
 // tern bench -m ...: tests of models, in llama-bench's names and table.
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <map>
 
 #include "backend/cpu/kernel_list.h"
@@ -12,20 +11,6 @@
 
 namespace tern::cli {
 namespace {
-
-BenchmarkSubject SubjectOf(Session& session, const BenchmarkLimits& limits) {
-  BenchmarkSubject subject;
-  subject.file = session.source().path();
-  subject.model = std::filesystem::path(subject.file).stem().string();
-  subject.backend = std::string(session.backend().name());
-  for (const TensorInfo& tensor : session.source().tensors()) {
-    subject.bytes += tensor.bytes;
-    subject.parameters += tensor.rows() * tensor.cols();
-  }
-  subject.threads = session.backend().threads();
-  subject.limits = limits;
-  return subject;
-}
 
 // All tests at one depth, then those of the next, as llama-bench orders them.
 std::vector<BenchmarkTest> TestsOf(const BenchOptions& options) {

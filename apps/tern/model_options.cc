@@ -208,6 +208,8 @@ Result<std::unique_ptr<Session>> OpenSession(const ModelOptions& options,
   TERN_ASSIGN_OR_RETURN(SessionOptions session, ToSessionOptions(options, needs));
   TERN_ASSIGN_OR_RETURN(auto opened,
                         WithProgress(options, session, [&](std::unique_ptr<Backend> backend) {
+                          if (needs.observer)
+                            backend = CreateTraceBackend(std::move(backend), *needs.observer);
                           return Session::Open(std::move(backend), session);
                         }));
   PrintNotes(opened->model(), opened->tokenizer(), options.context);

@@ -154,9 +154,11 @@ class Drawing {
   void DrawLabels(const PlotSeries& series, const PlacedAxis& x, const PlacedAxis& y) {
     for (const PlotPoint& point : series.points) {
       if (point.label.empty() || !x.Shows(point.x) || !y.Shows(point.y)) continue;
-      const double radius = (series.dots ? kDot * point.size : 0) + 4;
-      const Box box = Place(x.At(point.x), y.At(point.y), radius, SvgTextWidth(point.label, kSmall),
-                            kSmall + 2);
+      const double px = x.At(point.x), py = y.At(point.y);
+      const double width = SvgTextWidth(point.label, kSmall), height = kSmall + 2;
+      // Beside a dot; on a line without dots, above it.
+      const Box box = series.dots ? Place(px, py, kDot * point.size + 4, width, height)
+                                  : Box{px - width, py - height - 3, width, height};
       taken_.push_back(box);
       canvas_.Text(box.x, box.y + kSmall, point.label, "tp-small");
     }

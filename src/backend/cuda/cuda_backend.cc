@@ -1,7 +1,7 @@
 #include "backend/cuda/cuda_backend.h"
 
 #include <algorithm>
-#include <cstring>
+#include <optional>
 #include <utility>
 
 #include "backend/cuda/device_context.h"
@@ -109,7 +109,7 @@ class CudaBackend final : public Backend {
         const PassRecorder::Action action,
         recorder_.Begin(*context_,
                         {std::ssize(pass.tokens), std::ssize(pass.logit_rows), inputs_.singles(),
-                         inputs_.runs(), ChunkPositions(), pass.buffers, pass.cache, pass.logits}));
+                         inputs_.runs(), inputs_.alone(), ChunkPositions(), pass.buffers, pass.cache, pass.logits}));
     recording_ = action == PassRecorder::Action::kRecord;
     if (action == PassRecorder::Action::kReplayed) in_pass_ = false;
     return action != PassRecorder::Action::kReplayed;
@@ -163,20 +163,21 @@ class CudaBackend final : public Backend {
     run_rows_ = cuda::AttentionRunRows(kv_args);
     if (!Ensure(in_pass_ && inputs_.Has(step), {.tokens = {}, .step = step, .logit_rows = {}}))
       return;
-    AttentionArgs args{.q = q.data,
-                       .q_stride = q.stride,
-                       .out = out.data,
-                       .out_stride = out.stride,
-                       .singles = inputs_.singles(),
-                       .runs = inputs_.runs(),
-                       .max_positions = ChunkPositions(),
-                       .scratch = nullptr};
-    const size_t wanted = cuda::AttentionScratchBytes(args.singles, Int(shape.heads),
-                                                      Int(shape.head_dim), args.max_positions);
-    if (!Grow(attention_scratch_, wanted)) return;
-    args.scratch = attention_scratch_.as<void>();
-    cuda::Attention(args, inputs_.step(), kv_args, Next());
-    context_->NoteLaunch("Attention");
+    if (const auto args = ToAttentionArgs(q, kv_args, out)) {
+      cuda::Attention(*args, inputs_.step(), kv_args, Next());
+      context_->NoteLaunch("Attention");
+    }
+  }
+
+  void RopeAttention(FloatView qkv, const HeadShape& shape, const RopeOptions& rope,
+                     const StepInfo& step, const KvLayer& kv, FloatView out) noexcept override {
+    if (!in_pass_ || !inputs_.Has(step) || !inputs_.alone())
+      return Backend::RopeAttention(qkv, shape, rope, step, kv, out);
+    const KvArgs kv_args = ToKvArgs(kv, shape);
+    if (const auto args = ToAttentionArgs(qkv.Columns(0, shape.q_cols()), kv_args, out)) {
+      cuda::RopeAttention(ToRopeArgs(qkv, rope), *args, inputs_.step(), kv_args, Next());
+      context_->NoteLaunch("RopeAttention");
+    }
   }
 
   void LinearGated(const LinearInput& x, const PackedTernary& w, GateFunction function,
@@ -275,7 +276,7 @@ class CudaBackend final : public Backend {
   }
 
   bool CanJoinNorm(const LinearInput& in, const CudaTernary& w) const {
-    return in.type == ActivationType::kInt8 && in.rows <= cuda::kNormRows && w.group() == w.cols() &&
+    return in.type == ActivationType::kInt8 && in.rows == 1 && w.cols() % 4 == 0 && w.group() == w.cols() &&
            in.group == w.cols() && w.cols() <= cuda::kNormCols;
   }
 
@@ -342,6 +343,23 @@ class CudaBackend final : public Backend {
 
   static KvArgs ToKvArgs(const KvLayer& kv, const HeadShape& shape) {
     return {kv.type, kv.k, kv.v, Int(shape.heads), Int(shape.kv_heads), Int(shape.head_dim)};
+  }
+
+  // Nothing when there is no memory for its scratch.
+  std::optional<AttentionArgs> ToAttentionArgs(FloatView q, const KvArgs& kv, FloatView out) {
+    AttentionArgs args{.q = q.data,
+                       .q_stride = q.stride,
+                       .out = out.data,
+                       .out_stride = out.stride,
+                       .singles = inputs_.singles(),
+                       .runs = inputs_.runs(),
+                       .max_positions = ChunkPositions(),
+                       .scratch = nullptr};
+    if (!Grow(attention_scratch_, cuda::AttentionScratchBytes(args.singles, kv.heads, kv.head_dim,
+                                                              args.max_positions)))
+      return std::nullopt;
+    args.scratch = attention_scratch_.as<void>();
+    return args;
   }
 
   const std::shared_ptr<DeviceContext> context_;

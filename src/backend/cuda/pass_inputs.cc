@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 namespace tern::cuda {
 namespace {
@@ -61,12 +62,17 @@ Status PassInputs::Load(DeviceContext& context, const PassInfo& pass, int run_ro
   singles_ = runs_ = single_positions_ = 0;
   const auto& positions = pass.step.positions;
   const auto& sequences = pass.step.sequences;
+  std::vector<bool> seen(pass.step.tables.size());
+  alone_ = true;
   for (size_t first = 0; first < positions.size();) {
     size_t end = first + 1;
     while (end < positions.size() && sequences[end] == sequences[first] &&
            positions[end] > positions[end - 1])
       ++end;
     const auto count = static_cast<int64_t>(end - first);
+    const auto sequence = static_cast<size_t>(sequences[first]);
+    alone_ = alone_ && count == 1 && !seen[sequence];
+    seen[sequence] = true;
     for (size_t r = first; r < end && count <= kFewRows; ++r) {
       host[5 * part + singles_++] = static_cast<int32_t>(r);
       single_positions_ = std::max(single_positions_, positions[r] + 1);

@@ -31,6 +31,8 @@ class PassInputs {
   const int32_t* device_logit_rows() const { return device_logit_rows_; }
   int singles() const { return singles_; }
   int runs() const { return runs_; }
+  /// Every row is the only one of its sequence.
+  bool alone() const { return alone_; }
   /// The largest position of a single row, plus one.
   int single_positions() const { return single_positions_; }
 
@@ -45,6 +47,7 @@ class PassInputs {
   const int32_t* device_tokens_ = nullptr;
   const int32_t* device_logit_rows_ = nullptr;
   int singles_ = 0, runs_ = 0, single_positions_ = 0;
+  bool alone_ = false;
 };
 
 }  // namespace tern::cuda

@@ -19,6 +19,7 @@ struct PassShape {
   int64_t logit_rows = 0;
   int singles = 0;
   int runs = 0;
+  bool alone = false;
   int chunk_positions = 0;
   const void* buffers = nullptr;
   const void* cache = nullptr;

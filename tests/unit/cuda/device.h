@@ -33,10 +33,11 @@ class DeviceArray {
  public:
   explicit DeviceArray(const std::vector<T>& values) : size_(values.size()) {
     const size_t bytes = size_ * sizeof(T);
-    EXPECT_EQ(cudaMalloc(&memory_, bytes + 2 * kGuard), cudaSuccess);
+    EXPECT_EQ(cudaMalloc(reinterpret_cast<void**>(&memory_), bytes + 2 * kGuard), cudaSuccess);
     EXPECT_EQ(cudaMemset(memory_, kPattern, bytes + 2 * kGuard), cudaSuccess);
-    if (bytes > 0)
+    if (bytes > 0) {
       EXPECT_EQ(cudaMemcpy(data(), values.data(), bytes, cudaMemcpyHostToDevice), cudaSuccess);
+    }
   }
   DeviceArray(const DeviceArray&) = delete;
   DeviceArray& operator=(const DeviceArray&) = delete;

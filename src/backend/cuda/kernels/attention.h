@@ -70,4 +70,10 @@ size_t AttentionScratchBytes(int singles, int heads, int head_dim, int max_posit
 void Attention(const AttentionArgs& args, const DeviceStep& step, const KvArgs& kv,
                const Launch& launch);
 
+/// RopeStoreKv and Attention of a pass in which every row is a single row, and the only one of its
+/// sequence: mostly in one kernel, with the same bits in `out` and in the blocks. args.q is
+/// rope.qkv; afterwards q and k in there may be turned or not.
+void RopeAttention(const RopeArgs& rope, const AttentionArgs& args, const DeviceStep& step,
+                   const KvArgs& kv, const Launch& launch);
+
 }  // namespace tern::cuda

@@ -27,6 +27,9 @@ struct LinearArgs {
   Gate gate = Gate::kNone;
 };
 
+/// Most columns of LinearFew.
+inline constexpr int kFewCols = 24576;
+
 /// For few rows, on any GPU: a warp streams tiles and multiplies with mma.sync (one group).
 void LinearFew(const LinearArgs& args, const Launch& launch);
 /// For more than 16 rows, on Hopper: wgmma, weights through registers, rows through TMA (one

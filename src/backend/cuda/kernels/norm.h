@@ -34,12 +34,12 @@ void NormRows(const float* x, int64_t x_stride, const int32_t* ids, int rows, in
 void GatedActivation(const float* gate_up, int64_t stride, int rows, int cols, Gate gate,
                      float* out, int64_t out_stride, const Launch& launch);
 
-/// The largest number of rows and columns for NormLinearFew.
-inline constexpr int kNormRows = 2;
-inline constexpr int kNormCols = 8192;
+/// Most columns of NormLinearFew.
+inline constexpr int kNormCols = kFewCols;
 
-/// NormQuantize (one group, cols = args.w.cols) and LinearFew in one kernel, the same bits; the
-/// quantised rows stay inside, so args.q, step and sums are not used.
+/// NormQuantize (one row, one group, cols = args.w.cols, a multiple of 4; x at 16 bytes) and
+/// LinearFew in one kernel, the same bits; the quantised row stays inside, so args.q, step and sums
+/// are not used.
 void NormLinearFew(const NormArgs& norm, const LinearArgs& args, const Launch& launch);
 
 }  // namespace tern::cuda

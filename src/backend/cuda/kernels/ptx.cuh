@@ -93,6 +93,17 @@ __device__ __forceinline__ void CopyAsync16(void* shared, const void* global, bo
                "l"(global), "r"(bytes)
                : "memory");
 }
+__device__ __forceinline__ void CopyAsync16(uint32_t shared, const void* global) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared), "l"(global) : "memory");
+}
+__device__ __forceinline__ uint4 LoadShared16(uint32_t shared) {
+  uint4 v;
+  asm volatile("ld.shared.v4.u32 {%0,%1,%2,%3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+               : "r"(shared)
+               : "memory");
+  return v;
+}
 __device__ __forceinline__ void CommitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 /// Until at most `groups` committed groups are under way.
 template <int groups>
@@ -109,10 +120,56 @@ __device__ __forceinline__ uint4 LoadStream(const void* p) {
   return v;
 }
 
+// ---- Bulk copies (sm_90): one thread asks for any multiple of 16 bytes, a barrier in shared memory
+// counts what has come. They don't take turns with the loads of the multiprocessor's threads.
+
+__device__ __forceinline__ void InitBulkBarrier(uint64_t* barrier) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(SharedAddress(barrier)) : "memory");
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+#endif
+}
+/// Announces the bytes of all copies that follow.
+__device__ __forceinline__ void ExpectBulk(uint64_t* barrier, int bytes) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(
+                   SharedAddress(barrier)),
+               "r"(bytes)
+               : "memory");
+#endif
+}
+__device__ __forceinline__ void CopyBulk(void* shared, const void* global, int bytes,
+                                         uint64_t* barrier) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::
+          "r"(SharedAddress(shared)),
+      "l"(global), "r"(bytes), "r"(SharedAddress(barrier))
+      : "memory");
+#endif
+}
+/// Until everything that was announced has come (the barrier's first phase).
+__device__ __forceinline__ void WaitBulk(uint64_t* barrier) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile(
+      "{\n.reg .pred done;\nagain:\n"
+      "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], 0;\n"
+      "@!done bra again;\n}" ::"r"(SharedAddress(barrier))
+      : "memory");
+#endif
+}
+
 /// 2-bit codes -> bytes: register i of an A fragment from a word of a ternary tile (tiles.h).
 template <int i>
 __device__ __forceinline__ uint32_t Codes(uint32_t word) {
   return (word >> (2 * i)) & 0x03030303u;
+}
+
+/// 2^x, within 2 ulp; 1 for 0, 0 for -inf.
+__device__ __forceinline__ float Exp2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
 }
 
 }  // namespace tern::cuda
