@@ -39,7 +39,7 @@ struct ManyArgs {
   int output_tiles = 0;
   int tiles = 0;  // output tiles times token tiles
   int split = 1;
-  int slots = 0;  // of kBoxes boxes of results for each warpgroup; 0: stored from registers
+  int slots = 0;  // ManyForm
   int stages = 0;
   int lag = 0;  // stages that the second warpgroup is late
 };
@@ -106,6 +106,11 @@ __device__ __forceinline__ void Produce(const CUtensorMap& w_map, const CUtensor
                                         const ManyArgs& p, unsigned char* ring, Barriers* barriers,
                                         int first_tile, int tile_step, int k_begin, int k_end) {
   constexpr int kStageBytes = StageBytes<kTokens, kBlocks>();
+  // Blocks begin at different columns: all of them asking for the same rows of q at a time is slow.
+  const int count = k_end - k_begin, turn = first_tile % count;
+  const auto column_tile = [&](int i) {
+    return k_begin + (i + turn < count ? i + turn : i + turn - count);
+  };
   const auto fetch_weights = [&](int stage, const Tile& tile, int kt) {
     unsigned char* to = ring + stage * kStageBytes;
     ArriveExpecting(&barriers->full[stage], kStageBytes);
@@ -119,22 +124,22 @@ __device__ __forceinline__ void Produce(const CUtensorMap& w_map, const CUtensor
     CopyBox(to, &q_map, &barriers->full[stage], kt * kColumns, tile.first_token);
   };
   // The ring's first round: the weights need nobody's results.
-  const int ahead = min(p.stages, k_end - k_begin);
+  const int ahead = min(p.stages, count);
   const Tile first = TileAt<kTokens>(p, first_tile);
-  for (int i = 0; i < ahead; ++i) fetch_weights(i, first, k_begin + i);
+  for (int i = 0; i < ahead; ++i) fetch_weights(i, first, column_tile(i));
   WaitForPredecessor();
-  for (int i = 0; i < ahead; ++i) fetch_tokens(i, first, k_begin + i);
+  for (int i = 0; i < ahead; ++i) fetch_tokens(i, first, column_tile(i));
   Slot slot = {ahead == p.stages ? 0 : ahead, ahead == p.stages ? 1u : 0u};
-  int kt = k_begin + ahead;
+  int i = ahead;
   for (int index = first_tile; index < p.tiles; index += tile_step) {
     const Tile tile = TileAt<kTokens>(p, index);
-    for (; kt < k_end; ++kt) {
+    for (; i < count; ++i) {
       WaitPhase(&barriers->empty[slot.stage], slot.phase ^ 1);
-      fetch_weights(slot.stage, tile, kt);
-      fetch_tokens(slot.stage, tile, kt);
+      fetch_weights(slot.stage, tile, column_tile(i));
+      fetch_tokens(slot.stage, tile, column_tile(i));
       slot.Next(p.stages);
     }
-    kt = k_begin;
+    i = 0;
   }
 }
 
@@ -242,7 +247,7 @@ struct Consumer {
     }
   }
 
-  // A result that needs nothing but a sum of the accumulators, of output 8 i + .. of block b.
+  // float(sum) * (scale * step), in exactly this order.
   __device__ __forceinline__ float Scaled(int sum, float scale, float step) const {
     return __fmul_rn(static_cast<float>(sum), __fmul_rn(scale, step));
   }
@@ -540,7 +545,7 @@ void LaunchMany(const LinearArgs& a, const ManyForm& form, const Launch& launch)
   CUtensorMap w_map = {}, q_map = {}, y_map = {};
   if (encode == nullptr || !MapTokens(encode, a, kTokens, &q_map) ||
       !MapWeights(encode, a.w, &w_map))
-    return;
+    return LinearFew(a, launch);  // a driver without such copies, or q not at 16 bytes
   ManyArgs p;
   p.a = a;
   p.outputs = Outputs(a);
@@ -583,18 +588,19 @@ void LaunchMany(const LinearArgs& a, const ManyForm& form, const Launch& launch)
   (void)cudaLaunchKernelEx(&config, kernel, w_map, q_map, y_map, p);
 }
 
-// In cycles of a multiprocessor, from measurements: a stage's products or its bytes, whichever take
-// longer, and what comes before and after.
+// In cycles of a multiprocessor, after measurements on an H200: a start, a stage's products, the
+// exchange between the blocks of a cluster, and storing what no later tile hides.
 float Cost(const LinearArgs& a, const ManyForm& form, int multiprocessors) {
-  const int output_tiles = CeilDiv(Outputs(a), TileOutputs(a, form.blocks));
-  const int tiles = output_tiles * CeilDiv(a.m, form.tokens);
-  const auto rounds = static_cast<float>(CeilDiv(tiles, multiprocessors / form.split));
-  const auto area = static_cast<float>(form.blocks * form.tokens);
-  const auto bytes = static_cast<float>(form.blocks * kBoxBytes + form.tokens * kColumns);
-  const float stage = std::max({4.0f * area, bytes / 22.0f, 130.0f});
-  const float exchange = form.split > 1 ? 1000.0f + 8.0f * area : 0.0f;
-  return rounds * (static_cast<float>(CeilDiv(a.w.k_tiles, form.split)) * stage + 600.0f +
-                   6.0f * area + exchange);
+  const int area = form.blocks * form.tokens;
+  const int tiles = CeilDiv(Outputs(a), TileOutputs(a, form.blocks)) * CeilDiv(a.m, form.tokens);
+  auto rounds = static_cast<float>(CeilDiv(tiles, std::max(multiprocessors / form.split, 1)));
+  // Two blocks of a multiprocessor wait for less.
+  if (rounds > 1 && PerMultiprocessor(form.tokens, form.blocks) == 2) rounds *= 0.8f;
+  const int stage = std::max(4 * area + 20, 250);
+  const int exchange = form.split > 1 ? 1500 + 100 * form.split + 110 * std::max(area - 32, 0) : 0;
+  const int store = (form.slots > 0 ? 5 : 30) * area;
+  return rounds * static_cast<float>(CeilDiv(a.w.k_tiles, form.split) * stage) +
+         static_cast<float>(6300 + exchange + store);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // The forms of LinearMany's kernel: which one a shape gets is decided on the host; all give the
-// same bits.
+// same bits. With a gate, half of w's rows are a multiple of 16.
 #pragma once
 
 #include "backend/cuda/kernels/launch.h"
