@@ -594,9 +594,15 @@ float Cost(const LinearArgs& a, const ManyForm& form, int multiprocessors) {
   const int area = form.blocks * form.tokens;
   const int tiles = CeilDiv(Outputs(a), TileOutputs(a, form.blocks)) * CeilDiv(a.m, form.tokens);
   auto rounds = static_cast<float>(CeilDiv(tiles, std::max(multiprocessors / form.split, 1)));
-  // Two blocks of a multiprocessor wait for less.
-  if (rounds > 1 && PerMultiprocessor(form.tokens, form.blocks) == 2) rounds *= 0.8f;
-  const int stage = std::max(4 * area + 20, 250);
+  int stage = 4 * area + 20;
+  if (PerMultiprocessor(form.tokens, form.blocks) == 2) {
+    // Two of a multiprocessor hinder each other, before there is one everywhere.
+    rounds = std::max(
+        1.0f, 1.5f * static_cast<float>(tiles * form.split) / static_cast<float>(multiprocessors));
+    stage = 250 + 3 * area;
+  } else if (form.tokens < kBoxTokens) {
+    stage += 110;
+  }
   const int exchange = form.split > 1 ? 1500 + 100 * form.split + 110 * std::max(area - 32, 0) : 0;
   const int store = (form.slots > 0 ? 5 : 30) * area;
   return rounds * static_cast<float>(CeilDiv(a.w.k_tiles, form.split) * stage) +
