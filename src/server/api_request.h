@@ -16,9 +16,9 @@ namespace tern {
 
 enum class Endpoint : uint8_t {
   kCompletion,  // POST /v1/completions
-  kNative,      // POST /completion, llama-server's own
   kChat,        // POST /v1/chat/completions
   kResponses,   // POST /v1/responses
+  kNative,      // POST /completion, llama-server's own
 };
 
 /// One message. Templates get it as the JSON object that it is made into.
