@@ -23,7 +23,7 @@ struct Options {
   int idle_timeout = 75;
   int time_limit = 600;
   int drain_timeout = 30;
-  int64_t body_limit_kib = 2048;
+  int64_t body_limit_kib = 2048, bodies_mib = 256;
   int64_t memory_budget_mib = 0;
 };
 
@@ -59,6 +59,7 @@ Result<int> Serve(Options& options) {
   options.http.timeout = seconds(options.timeout);
   options.http.idle_timeout = seconds(options.idle_timeout);
   options.http.max_body = static_cast<size_t>(options.body_limit_kib) << 10;
+  options.http.max_bodies = static_cast<size_t>(options.bodies_mib) << 20;
   options.engine.memory_budget = static_cast<uint64_t>(options.memory_budget_mib) << 20;
   options.engine.stall_limit = options.http.timeout;
   TERN_ASSIGN_OR_RETURN(ApiKeys keys, ApiKeys::Load(options.keys, options.key_file));
@@ -104,6 +105,11 @@ void DefineLimits(CLI::App& app, Options& options) {
   app.add_option("--body-limit", options.body_limit_kib,
                  "Largest body of a request in KiB (default 2048); more get 413")
       ->option_text("KIB")
+      ->check(CLI::Range(1, 1 << 20))
+      ->group(kGroup);
+  app.add_option("--bodies", options.bodies_mib,
+                 "Bodies of all waiting requests together in MiB (default 256); more get 503")
+      ->option_text("MIB")
       ->check(CLI::Range(1, 1 << 20))
       ->group(kGroup);
   app.add_option("--timeout", options.timeout,

@@ -318,7 +318,11 @@ class TERN_API Model {
   /// The same, with the pieces as they are written.
   Result<Completion> Generate(const Prompt& prompt, const GenerateOptions& options,
                               const TextCallback& on_text) const;
-  /// The same in the background. The future needn't be waited for; cancel by options.cancel.
+  /// n answers, 1 to 128, to a prompt that is computed once: answer i is that of seed + i. Waits
+  /// for all; an error of one is the error of all.
+  Result<std::vector<Completion>> GenerateN(const Prompt& prompt, int n,
+                                            const GenerateOptions& options = {}) const;
+  /// One answer in the background. The future needn't be waited for; cancel by options.cancel.
   std::future<Result<Completion>> GenerateAsync(const Prompt& prompt,
                                                 const GenerateOptions& options = {}) const;
   /// The same, to be pulled.

@@ -53,6 +53,11 @@ Result<Completion> Model::Generate(const Prompt& prompt, const GenerateOptions& 
   return impl_->live->Generate(prompt, options, on_text);
 }
 
+Result<std::vector<Completion>> Model::GenerateN(const Prompt& prompt, int n,
+                                                 const GenerateOptions& options) const {
+  return impl_->live->GenerateN(prompt, n, options);
+}
+
 std::future<Result<Completion>> Model::GenerateAsync(const Prompt& prompt,
                                                      const GenerateOptions& options) const {
   auto ticket = impl_->live->Submit(prompt, options, true);

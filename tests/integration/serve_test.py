@@ -96,6 +96,26 @@ class Completions(ServeTest):
         joined = ["".join(e["choices"][0]["text"] for e in events if e["choices"][0]["index"] == i) for i in range(4)]
         self.assertEqual(joined, alone)
 
+    def test_llama_servers_own_form(self):
+        body = {"prompt": PROMPT, "n_predict": 20, "seed": 5}
+        openai = self.post("/v1/completions", {"prompt": PROMPT, "max_tokens": 20, "seed": 5})
+        whole = self.post("/completion", body)
+        self.assertEqual(whole["content"], openai["choices"][0]["text"])
+        self.assertEqual((whole["stop"], whole["stop_type"], whole["prompt"]), (True, "limit", PROMPT))
+        self.assertEqual((whole["tokens_predicted"], len(whole["tokens"])), (20, 20))
+        self.assertEqual(whole["timings"]["predicted_n"], 20)
+        events = parse_events(self.stream("/completion", body), end=())
+        self.assertEqual("".join(e["content"] for e in events), whole["content"])
+        self.assertEqual([e["stop"] for e in events], [False] * (len(events) - 1) + [True])
+        self.assertEqual(sum((e["tokens"] for e in events), []), whole["tokens"])
+        self.assertEqual(events[-1]["tokens_evaluated"], openai["usage"]["prompt_tokens"])
+        word = self.post("/completion", {**body, "stop": [whole["content"][4:8]]})
+        self.assertEqual((word["content"], word["stop_type"]), (whole["content"][:4], "word"))
+        both = self.post("/completion", {**body, "prompt": [PROMPT, PROMPT], "n_probs": 2})
+        self.assertEqual([a["content"] for a in both], [whole["content"]] * 2)
+        self.assertEqual([p["id"] for p in both[1]["completion_probabilities"]], whole["tokens"])
+        self.refused({"prompt": PROMPT, "n_predict": "x"}, "n_predict", "/completion")
+
     def test_echo_puts_the_prompt_first(self):
         body = {"prompt": PROMPT, "max_tokens": 4, "temperature": 0}
         text = self.post("/v1/completions", body)["choices"][0]["text"]

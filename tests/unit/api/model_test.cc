@@ -67,6 +67,20 @@ TEST(ApiModel, EveryFormGivesTheSameText) {
   EXPECT_EQ(model.Generate(*ids, Short())->text, whole->text);
 }
 
+TEST(ApiModel, AnswerIOfNIsThatOfSeedPlusI) {
+  const Model model = LoadModel();
+  const auto answers = model.GenerateN(kPrompt, 3, Short(5));
+  ASSERT_TRUE(answers) << answers.error().message;
+  ASSERT_EQ(answers->size(), 3u);
+  for (uint64_t i = 0; i < 3; ++i)
+    EXPECT_EQ((*answers)[i].text, model.Generate(kPrompt, Short(5 + i))->text);
+  for (const int n : {0, -1, 129}) {
+    const auto refused = model.GenerateN(kPrompt, n, Short());
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message, HasSubstr("n: found"));
+  }
+}
+
 TEST(ApiModel, ABatchGivesEachTheTextThatItHasAlone) {
   const Model model = LoadModel({.max_sequences = 4});
   std::vector<Request> requests;
