@@ -172,6 +172,13 @@ struct ThreadLayout {
   bool pinned = false;
 };
 
+/// What a backend holds of one kind of memory.
+struct BackendMemory {
+  std::string_view tier;        // "mapped"
+  uint64_t live_bytes = 0;      // as they were asked for
+  uint64_t reserved_bytes = 0;  // held from the system
+};
+
 /// Operations are ordered as called and noexcept; faults of a device surface in Synchronize().
 /// Thread rule: one caller at a time.
 class Backend {
@@ -184,6 +191,9 @@ class Backend {
   virtual ThreadLayout thread_layout() const { return {threads(), threads(), false}; }
   /// Empty for a backend without a choice.
   virtual std::vector<KernelRange> kernel_ranges() const { return {}; }
+  /// Memory of Allocate and the like, by tier; empty where nothing is known. Any thread, at any
+  /// time.
+  virtual std::vector<BackendMemory> memory() const { return {}; }
 
   /// Zeroed memory, aligned to 64 bytes. Errors: kResourceExhausted.
   virtual Result<Buffer> Allocate(size_t bytes) = 0;

@@ -18,6 +18,7 @@
 #include "engine/request.h"
 #include "engine/scheduler.h"
 #include "model/executor.h"
+#include "perf/monitor.h"
 #include "tokenizer/tokenizer.h"
 
 namespace tern {
@@ -30,6 +31,8 @@ struct LoopParts {
   int64_t vocab = 0;  // token ids that the executor takes
   /// Null: grammars are refused.
   ConstraintMaker constrain = {};
+  /// Null: nothing is timed.
+  PerformanceMonitor* monitor = nullptr;
 };
 
 struct LoopOptions {
@@ -98,6 +101,7 @@ class EngineLoop {
   Result<FloatView> Forward(const Plan& plan);
   void FailPlan(const Plan& plan, const Error& error);
   void NoteBegin(Live& live, Clock::time_point start);
+  void NotePass(const Plan& plan, double seconds);
   void TakeEmbedding(const PlanItem& item, FloatView rows);
   void TakeTokens(const PlanItem& item, std::span<const TokenId> run, FloatView logits);
   void NoteTokens(Live& live, Part& part, int64_t tokens);
