@@ -179,6 +179,9 @@ struct BackendMemory {
   uint64_t reserved_bytes = 0;  // held from the system
 };
 
+/// What Backend::BeginLayer says outside of every layer.
+inline constexpr int64_t kNoLayer = -1;
+
 /// Operations are ordered as called and noexcept; faults of a device surface in Synchronize().
 /// Thread rule: one caller at a time.
 class Backend {
@@ -211,6 +214,10 @@ class Backend {
   virtual Result<std::unique_ptr<PackedTernary>> Restore(const PackedBlob&) {
     return Fail(Code::kUnsupported, "backend {} does not restore packed weights", name());
   }
+
+  /// The operations from here on belong to this layer of the model, or to none (kNoLayer). For who
+  /// measures; no result depends on it.
+  virtual void BeginLayer(int64_t /*layer*/) noexcept {}
 
   /// x[r] = table[ids[r]]; ids are in range.
   virtual void Embed(std::span<const TokenId> ids, const TokenTable& table,

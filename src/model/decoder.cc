@@ -150,8 +150,11 @@ Result<FloatView> Decoder::Forward(const Batch& batch, KvCache& cache) {
   const auto rows = static_cast<int64_t>(batch.tokens.size());
   const StepInfo step{batch.positions, batch.sequences, batch.tables};
   be_.Embed(batch.tokens, *model_.embedding, Rows(x_, rows, cfg_.dim));
-  for (int64_t i = 0; i < cfg_.layers; ++i)
+  for (int64_t i = 0; i < cfg_.layers; ++i) {
+    be_.BeginLayer(i);
     Layer(model_.layers[static_cast<size_t>(i)], step, cache.Layer(i), rows);
+  }
+  be_.BeginLayer(kNoLayer);
 
   const auto wanted = static_cast<int64_t>(batch.logit_rows.size());
   const FloatView last = Rows(final_, wanted, cfg_.dim);

@@ -1,4 +1,5 @@
-// Every backend and every instruction set, each beside the reference backend.
+// Every backend and every instruction set, each beside the reference backend; and some of them with
+// a clock around every operation.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,6 +12,7 @@
 
 #include "backend/cpu/kernel_list.h"
 #include "backend/reference/reference_backend.h"
+#include "backend/trace/trace_backend.h"
 #include "base/rng.h"
 #include "registry/registry.h"
 
@@ -19,16 +21,26 @@ namespace tern::test {
 struct Subject {
   std::string backend, isa;
   int threads;
+  bool traced = false;
+};
+
+class IdleObserver final : public OpObserver {
+ public:
+  bool wants_ops() const noexcept override { return true; }
+  void OnOp(const OpCall&) noexcept override {}
 };
 
 inline void PrintTo(const Subject& subject, std::ostream* out) {
-  *out << subject.backend << ", " << subject.isa << ", " << subject.threads << " threads";
+  *out << subject.backend << ", " << subject.isa << ", " << subject.threads << " threads"
+       << (subject.traced ? ", traced" : "");
 }
 
 inline std::vector<Subject> Subjects() {
   std::vector<Subject> subjects;
   for (const cpu::TernaryKernel& kernel : cpu::AllKernels())
     for (const int threads : {1, 3}) subjects.push_back({"cpu", std::string(kernel.isa), threads});
+  for (const cpu::TernaryKernel* kernel : {&cpu::AllKernels().front(), &cpu::AllKernels().back()})
+    subjects.push_back({"cpu", std::string(kernel->isa), 2, true});
   return subjects;
 }
 
@@ -41,7 +53,7 @@ inline std::vector<float> Floats(size_t n, uint64_t seed) {
 
 inline std::string SubjectName(const testing::TestParamInfo<Subject>& test) {
   return test.param.backend + "_" + test.param.isa + "_" + std::to_string(test.param.threads) +
-         "threads";
+         "threads" + (test.param.traced ? "_traced" : "");
 }
 
 class BackendConformance : public testing::TestWithParam<Subject> {
@@ -52,6 +64,7 @@ class BackendConformance : public testing::TestWithParam<Subject> {
     ::unsetenv("TERN_FORCE_ISA");
     if (!made) GTEST_SKIP() << made.error().message;
     backend_ = std::move(*made);
+    if (GetParam().traced) backend_ = CreateTraceBackend(std::move(backend_), observer_);
     reference_ = CreateReferenceBackend(1);
   }
 
@@ -64,6 +77,7 @@ class BackendConformance : public testing::TestWithParam<Subject> {
     EXPECT_EQ(std::memcmp(got.data(), want.data(), got.size() * sizeof(float)), 0);
   }
 
+  IdleObserver observer_;
   std::unique_ptr<Backend> backend_, reference_;
 };
 
