@@ -59,7 +59,7 @@ void ReloadKeys(Api& api) {
 
 // Before the model takes memory and time.
 void MeasureMemory(const ModelOptions& model, MonitorOptions& monitoring) {
-  const Limit read = MeasureDramRead({.threads = model.threads, .one_thread = false});
+  const Limit read = MeasureDramRead({.threads = model.threads, .runs = 5, .one_thread = false});
   if (read.all <= 0) return PrintNote("not enough memory to measure how fast it can be read");
   monitoring.memory_limit = read.all * 1e9;
   PrintNote(fmt::format("memory can be read at {:.1f} GB/s", read.all));

@@ -58,7 +58,7 @@ double MachineMetrics::PublishEnergy(double now, const std::vector<EnergyReading
   double whole = 0;
   for (const EnergyReading& reading : energy) {
     const MetricLabels labels = {{"domain", reading.domain}};
-    Count({"tern_energy_joules_total", "Energy since the start.", "joules"}, labels,
+    Count({"tern_energy_joules_total", "Energy used, from any moment on.", "joules"}, labels,
           reading.joules);
     if (IsWhole(reading.domain) || reading.domain.starts_with("gpu")) whole += reading.joules;
     const auto [at, is_new] = energy_.try_emplace(reading.domain, Reading{now, reading.joules});

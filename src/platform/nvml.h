@@ -16,7 +16,7 @@ struct GpuSample {
   std::string name;                           // "NVIDIA H200"
   std::optional<double> utilization;          // share of the last moments in which kernels ran
   std::optional<double> memory_utilization;   // ... in which its memory was read or written
-  std::optional<uint64_t> memory_used;        // bytes, of all processes
+  std::optional<uint64_t> memory_used;        // bytes, the driver's own too
   std::optional<uint64_t> memory_total;       // bytes
   std::optional<double> power_watts;          // now
   std::optional<double> energy_joules;        // since the driver was loaded

@@ -34,8 +34,7 @@ std::string RenderMetrics(const EngineStats* engine, PerformanceMonitor* monitor
     out.Add(name, Type::kGauge, help, static_cast<double>(value));
   };
   counter("tern_tokens_generated_total", "Tokens generated.", s.generated_tokens);
-  counter("tern_prompt_tokens_total", "Prompt tokens evaluated, without cached ones.",
-          s.prompt_tokens);
+  counter("tern_prompt_tokens_total", "Prompt tokens, cached ones among them.", s.prompt_tokens);
   counter("tern_prompt_tokens_cached_total", "Prompt tokens found in the prefix cache.",
           s.cached_tokens);
   out.Begin("tern_requests_total", Type::kCounter, "Requests that ended, by what became of them.");
