@@ -15,10 +15,10 @@
 #include "engine/engine_stats.h"
 #include "engine/grammar_constraint.h"
 #include "engine/inbox.h"
+#include "engine/pass_log.h"
 #include "engine/request.h"
 #include "engine/scheduler.h"
 #include "model/executor.h"
-#include "perf/monitor.h"
 #include "tokenizer/tokenizer.h"
 
 namespace tern {
@@ -125,6 +125,7 @@ class EngineLoop {
   std::unordered_map<SequenceId, RequestId> owners_;
   SequenceId last_sequence_ = 0;
   EngineStats stats_;
+  PassLog pass_log_;
   int64_t left_ = 0;  // requests that have ended in this turn
   // Of the requests that have ended in this turn.
   std::vector<std::pair<std::shared_ptr<Channel>, Event>> last_events_;

@@ -81,7 +81,7 @@ void EngineLoop::NotePass(const Plan& plan, double seconds) {
     (decodes ? pass.decode_rows : pass.prompt_rows) += item.rows;
     pass.positions += item.position;
   }
-  parts_.monitor->RecordPass(pass);
+  pass_log_.AddPass(pass);
 }
 
 void EngineLoop::TakeEmbedding(const PlanItem& item, FloatView rows) {
@@ -156,18 +156,15 @@ void EngineLoop::TakeTokens(const PlanItem& item, std::span<const TokenId> run, 
 void EngineLoop::NoteTokens(Live& live, Part& part, int64_t tokens) {
   stats_.generated_tokens += static_cast<uint64_t>(tokens);
   part.stats.generated_tokens += tokens;
-  PerformanceMonitor* const monitor = parts_.monitor;
   if (part.first_token == Clock::time_point{}) {
     part.first_token = now_;
     part.stats.queue_seconds = Seconds(*live.begun - live.submitted);
     part.stats.prefill_seconds = Seconds(now_ - *live.begun);
-    if (monitor != nullptr) {
-      monitor->RecordFirstToken(Seconds(now_ - live.submitted));
-      if (tokens > 1) monitor->RecordBetweenTokens(0, static_cast<uint64_t>(tokens - 1));
-    }
-  } else if (monitor != nullptr) {
-    monitor->RecordBetweenTokens(Seconds(now_ - part.last_token) / static_cast<double>(tokens),
-                                 static_cast<uint64_t>(tokens));
+    if (parts_.monitor != nullptr) parts_.monitor->RecordFirstToken(Seconds(now_ - live.submitted));
+    if (tokens > 1) pass_log_.AddBetweenTokens(0, tokens - 1);
+  } else {
+    pass_log_.AddBetweenTokens(Seconds(now_ - part.last_token) / static_cast<double>(tokens),
+                               tokens);
   }
   part.last_token = now_;
   part.stats.decode_seconds = Seconds(now_ - part.first_token);
