@@ -38,6 +38,7 @@ extern const Command kSynthCommand;
 extern const Command kServeCommand;
 extern const Command kBatchCommand;
 extern const Command kProfileCommand;
+extern const Command kTopCommand;
 
 /// One line on stderr: "tern: error: <message>".
 void PrintError(std::string_view message);

@@ -19,7 +19,7 @@ namespace {
 const Command* const kCommands[] = {
     &kRunCommand,        &kChatCommand,   &kInfoCommand,    &kTokenizeCommand, &kDetokenizeCommand,
     &kPerplexityCommand, &kLogitsCommand, &kConvertCommand, &kBenchCommand,    &kSynthCommand,
-    &kServeCommand,      &kBatchCommand,  &kProfileCommand,
+    &kServeCommand,      &kBatchCommand,  &kProfileCommand, &kTopCommand,
 };
 
 constexpr const char* kSummary = "Runs ternary (BitNet b1.58) language models.";

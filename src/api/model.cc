@@ -102,7 +102,10 @@ std::string Model::Detokenize(std::span<const TokenId> ids, bool special) const 
   return impl_->live->engine().tokenizer().Decode(ids, special);
 }
 
-Stats Model::stats() const { return ToPublic(impl_->live->engine().Stats()); }
+Stats Model::stats() const {
+  const Engine& engine = impl_->live->engine();
+  return ToPublic(engine.Stats(), engine.monitor());
+}
 
 void Model::CancelAll() const { impl_->live->CancelAll(); }
 

@@ -128,7 +128,8 @@ std::span<const Api::Route> Api::Routes() {
     if (loaded != nullptr) stats = loaded->engine.Stats();
     const HttpStats http = api.http_stats_ ? api.http_stats_() : HttpStats{};
     return ReadyReply({.content_type = std::string(PrometheusText::kContentType)},
-                      RenderMetrics(stats ? &*stats : nullptr, http));
+                      RenderMetrics(stats ? &*stats : nullptr,
+                                    loaded == nullptr ? nullptr : loaded->engine.monitor(), http));
   };
   static const Route kRoutes[] = {
       {"GET", "/health", Route::kModel, kHealth},

@@ -299,7 +299,11 @@ class Others(ServeTest):
         self.assertEqual(after["tern_tokens_generated_total"] - before["tern_tokens_generated_total"], 7)
         finished = 'tern_requests_total{result="finished"}'
         self.assertEqual(after[finished] - before[finished], 1)
-        self.assertGreater(after['tern_ttft_seconds{quantile="0.99"}'], 0)
+        self.assertGreater(after['tern_ttft_recent_seconds{percentile="99.9"}'], 0)
+        self.assertEqual(after["tern_ttft_seconds_count"] - before["tern_ttft_seconds_count"], 1)
+        self.assertEqual(after["tern_inter_token_seconds_count"] - before["tern_inter_token_seconds_count"], 6)
+        self.assertGreater(after["process_resident_memory_bytes"], 1e6)
+        self.assertEqual(after['tern_slowdown_alert{operation="decode"}'], 0)
 
     def test_metrics_are_prometheus_text(self):
         status, headers, text = self.server.request("GET", "/metrics")
@@ -311,8 +315,9 @@ class Others(ServeTest):
                 self.assertIn(kind, ("HELP", "TYPE"))
                 declared.add(name)
             else:
-                self.assertRegex(line, r'^[a-z_]+(\{[a-z]+="[^"]*"\})? (NaN|[-+.e0-9]+)$')
-                self.assertIn(re.sub(r"(_sum|_count)?(\{.*)? .*", "", line), declared)
+                self.assertRegex(line, r'^[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? [-+.e0-9]+$')
+                name = re.sub(r"(\{.*)? .*", "", line)
+                self.assertTrue(name in declared or re.sub("_(sum|count|bucket)$", "", name) in declared, line)
 
     def test_embeddings_are_of_length_one_and_alone_or_together_the_same(self):
         texts = ["The dog ran.", "A cat slept all day."]

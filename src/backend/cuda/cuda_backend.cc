@@ -58,6 +58,10 @@ class CudaBackend final : public Backend {
     if (HasWgmma()) ranges.push_back({few + 1, 0, "linear_many (wgmma)"});
     return ranges;
   }
+  std::vector<BackendMemory> memory() const override {
+    const cuda::DeviceMemoryStats stats = context_->MemoryStats();
+    return {{"device", stats.used, stats.reserved}};
+  }
   int64_t pass_rows() const override { return kPassRows; }
   std::optional<uint64_t> free_memory() const override { return context_->FreeMemory(); }
 

@@ -15,6 +15,7 @@ class TraceBackend final : public Backend {
   int threads() const override { return inner_->threads(); }
   ThreadLayout thread_layout() const override { return inner_->thread_layout(); }
   std::vector<KernelRange> kernel_ranges() const override { return inner_->kernel_ranges(); }
+  std::vector<BackendMemory> memory() const override { return inner_->memory(); }
 
   Result<Buffer> Allocate(size_t bytes) override { return inner_->Allocate(bytes); }
   Result<Buffer> Upload(std::span<const float> values) override { return inner_->Upload(values); }

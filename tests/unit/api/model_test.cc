@@ -167,6 +167,13 @@ TEST(ApiModel, ManyThreadsMayAskAtOnce) {
   EXPECT_EQ(stats.requests, 7u);
   EXPECT_EQ(stats.generated_tokens, 7u * 24);
   EXPECT_EQ(stats.running, 0);
+  EXPECT_EQ(stats.first_token.count, 7u);
+  EXPECT_EQ(stats.between_tokens.count, 7u * 23);
+  EXPECT_EQ(stats.pass.count, stats.steps);
+  EXPECT_EQ(stats.queue.count, 7u);
+  EXPECT_GT(stats.between_tokens.p50, 0);
+  EXPECT_LE(stats.between_tokens.p50, stats.between_tokens.p999);
+  EXPECT_LE(stats.between_tokens.p999, stats.between_tokens.max);
 }
 
 TEST(ApiModel, AConversationIsAnswered) {
