@@ -16,9 +16,9 @@ namespace tern::cli {
 namespace {
 
 const Command* const kCommands[] = {
-    &kRunCommand,        &kChatCommand,       &kInfoCommand,   &kTokenizeCommand,
-    &kDetokenizeCommand, &kPerplexityCommand, &kLogitsCommand, &kConvertCommand,
-    &kBenchCommand,      &kSynthCommand,      &kServeCommand,  &kBatchCommand,
+    &kRunCommand,        &kChatCommand,   &kInfoCommand,    &kTokenizeCommand, &kDetokenizeCommand,
+    &kPerplexityCommand, &kLogitsCommand, &kConvertCommand, &kBenchCommand,    &kSynthCommand,
+    &kServeCommand,      &kBatchCommand,  &kPerfCommand,
 };
 
 constexpr const char* kSummary = "Runs ternary (BitNet b1.58) language models.";
