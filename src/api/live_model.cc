@@ -54,11 +54,12 @@ Result<std::vector<TokenId>> LiveModel::Encode(const v1::Prompt& prompt) const {
 }
 
 Result<std::unique_ptr<Ticket>> LiveModel::Submit(const v1::Prompt& prompt,
-                                                  const v1::GenerateOptions& options) {
+                                                  const v1::GenerateOptions& options, bool whole) {
   Request request;
   TERN_ASSIGN_OR_RETURN(request.prompt, Encode(prompt));
   TERN_ASSIGN_OR_RETURN(request.options, ToGenerationOptions(options));
   request.priority = options.priority;
+  request.bulk = whole;
   if (options.timeout) request.deadline = std::chrono::steady_clock::now() + *options.timeout;
   std::stop_token all;
   {
@@ -72,7 +73,7 @@ Result<std::unique_ptr<Ticket>> LiveModel::Submit(const v1::Prompt& prompt,
 v1::Result<v1::Completion> LiveModel::Generate(const v1::Prompt& prompt,
                                                const v1::GenerateOptions& options,
                                                const v1::TextCallback& on_text) {
-  const auto submitted = Submit(prompt, options);
+  const auto submitted = Submit(prompt, options, on_text == nullptr);
   if (!submitted) return ToPublic(submitted.error());
   Ticket& ticket = **submitted;
   Collector collector;
@@ -104,7 +105,7 @@ std::vector<v1::Result<v1::Completion>> LiveModel::Batch(std::span<const v1::Req
       end_one();
       continue;
     }
-    auto ticket = Submit(requests[next].prompt, requests[next].options);
+    auto ticket = Submit(requests[next].prompt, requests[next].options, true);
     if (ticket) {
       gather.Add(next++, std::move(*ticket));
     } else if (ticket.error().code == Code::kResourceExhausted && gather.size() > 0) {

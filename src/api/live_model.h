@@ -30,8 +30,9 @@ class LiveModel {
 
   /// The ids that a request with this prompt begins with.
   Result<std::vector<TokenId>> Encode(const v1::Prompt& prompt) const;
+  /// whole: nobody looks at the answer before its end.
   Result<std::unique_ptr<Ticket>> Submit(const v1::Prompt& prompt,
-                                         const v1::GenerateOptions& options);
+                                         const v1::GenerateOptions& options, bool whole);
   /// Reads to the end. on_text may be empty.
   v1::Result<v1::Completion> Generate(const v1::Prompt& prompt, const v1::GenerateOptions& options,
                                       const v1::TextCallback& on_text);

@@ -55,7 +55,7 @@ Result<Completion> Model::Generate(const Prompt& prompt, const GenerateOptions& 
 
 std::future<Result<Completion>> Model::GenerateAsync(const Prompt& prompt,
                                                      const GenerateOptions& options) const {
-  auto ticket = impl_->live->Submit(prompt, options);
+  auto ticket = impl_->live->Submit(prompt, options, true);
   if (ticket) return impl_->live->background().Add(std::move(*ticket));
   std::promise<Result<Completion>> refused;
   refused.set_value(ToPublic(ticket.error()));
@@ -63,7 +63,7 @@ std::future<Result<Completion>> Model::GenerateAsync(const Prompt& prompt,
 }
 
 Result<TextStream> Model::Stream(const Prompt& prompt, const GenerateOptions& options) const {
-  auto ticket = impl_->live->Submit(prompt, options);
+  auto ticket = impl_->live->Submit(prompt, options, false);
   if (!ticket) return ToPublic(ticket.error());
   auto impl = std::make_unique<TextStream::Impl>();
   impl->live = impl_->live;

@@ -80,8 +80,9 @@ Result<RequestHandle> EngineLoop::Submit(Request request) {
   const auto post = [inbox = inbox_](auto command) {
     return [inbox, command] { inbox->Post(command); };
   };
-  auto channel =
-      std::make_shared<Channel>(request.buffer, request.n, post([this, id] { ResumeReader(id); }));
+  auto channel = std::make_shared<Channel>(
+      Channel::Options{.capacity = request.buffer, .answers = request.n, .bulk = request.bulk},
+      post([this, id] { ResumeReader(id); }));
   // std::function wants what it holds to be copyable.
   struct Work {
     Request request;

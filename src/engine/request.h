@@ -22,6 +22,7 @@ struct Request {
   std::optional<std::chrono::steady_clock::time_point> deadline = {};  // then kDeadline
   bool cache_prompt = true;  // may use and fill the prefix cache
   size_t buffer = 32;        // events that may wait for the reader; then the request pauses
+  bool bulk = false;         // the reader wants whole answers: he is woken for many events at once
 };
 
 inline constexpr int kMaxAnswers = 128;

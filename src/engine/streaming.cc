@@ -73,6 +73,7 @@ class Streaming {
         exhausted_ = !held_;
       }
       if (!held_) return;
+      held_->request.bulk = !sink_.on_piece;
       auto handle = submit_(held_->request);
       if (!handle && handle.error().code == Code::kResourceExhausted) return;
       const int64_t key = next_key_++;

@@ -74,6 +74,7 @@ ApiResult<std::unique_ptr<HttpReply>> ModelService::Generate(Endpoint endpoint,
     submitted.prompt = std::move(prompt);
     submitted.options = request.generation;
     submitted.n = request.n;
+    submitted.bulk = !request.stream;
     submitted.deadline = std::chrono::steady_clock::now() + options_.time_limit;
     submitted.cache_prompt = request.cache_prompt;
     auto handle = engine_.Submit(std::move(submitted));

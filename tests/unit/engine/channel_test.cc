@@ -10,7 +10,7 @@ namespace {
 
 TEST(Channel, SaysWhenItIsFullAndWhenThereIsSpaceAgain) {
   int space = 0;
-  Channel channel(4, 1, [&] { ++space; });
+  Channel channel({.capacity = 4}, [&] { ++space; });
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(channel.Push({.index = i}));
   EXPECT_FALSE(channel.Push({.index = 3}));
   EXPECT_FALSE(channel.Push({.index = 4}));  // what was on its way
@@ -22,7 +22,7 @@ TEST(Channel, SaysWhenItIsFullAndWhenThereIsSpaceAgain) {
 }
 
 TEST(Channel, EndsAfterTheLastEventOfEveryAnswer) {
-  Channel channel(4, 2, [] {});
+  Channel channel({.capacity = 4, .answers = 2}, [] {});
   channel.Push({.index = 0, .finish = FinishReason::kLength});
   channel.Push({.index = 1});
   channel.Push({.index = 1, .error = Error{Code::kDevice, "gone"}});
@@ -36,7 +36,7 @@ TEST(Channel, EndsAfterTheLastEventOfEveryAnswer) {
 }
 
 TEST(Channel, WakesItsReader) {
-  Channel channel(4, 1, [] {});
+  Channel channel({.capacity = 4}, [] {});
   int wakes = 0;
   channel.Push({});
   channel.OnReady([&] { ++wakes; });
@@ -48,10 +48,60 @@ TEST(Channel, WakesItsReader) {
   EXPECT_EQ(wakes, 2);
 }
 
+TEST(Channel, InBulkItWakesForHalfOfTheCapacityAndForAnEnd) {
+  Channel channel({.capacity = 8, .answers = 2, .bulk = true}, [] {});
+  int wakes = 0;
+  channel.OnReady([&] { ++wakes; });
+  for (int i = 0; i < 3; ++i) channel.Push({});
+  EXPECT_EQ(wakes, 0);
+  channel.Push({});
+  EXPECT_EQ(wakes, 1);
+  while (channel.TryPop()) {
+  }
+  channel.Push({});
+  EXPECT_EQ(wakes, 1);
+  channel.Push({.index = 1, .finish = FinishReason::kLength});
+  EXPECT_EQ(wakes, 2);
+  while (channel.TryPop()) {
+  }
+  channel.Push({});
+  EXPECT_EQ(wakes, 2);
+}
+
+// Both readers would wait for ever if they were not woken.
+TEST(Channel, ASleepingReaderInBulkIsWoken) {
+  Channel channel({.capacity = 8, .bulk = true}, [] {});
+  std::thread reader([&] {
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(channel.Pop()->index, i);
+    EXPECT_FALSE(channel.Pop());
+  });
+  for (int i = 0; i < 4; ++i) channel.Push({.index = i});
+  channel.Push({.index = 4, .finish = FinishReason::kLength});
+  reader.join();
+}
+
+TEST(Channel, ASingleEventReachesAReaderWhoWasJustWoken) {
+  Channel channel({.capacity = 32}, [] {});
+  std::atomic<int> taken = 0;
+  std::thread reader([&] {
+    while (channel.Pop()) {
+      ++taken;
+      taken.notify_one();
+    }
+  });
+  for (int i = 0; i < 4; ++i) {
+    channel.Push({.index = i});
+    taken.wait(i);  // no further event comes before this one was read
+  }
+  channel.Push({.finish = FinishReason::kLength});
+  reader.join();
+  EXPECT_EQ(taken, 5);
+}
+
 TEST(Channel, AWriterAndAReaderOnThreadsOfTheirOwn) {
   constexpr int kEvents = 2000;
   std::atomic<int> space = 0;
-  Channel channel(8, 1, [&] { ++space; });
+  Channel channel({.capacity = 8}, [&] { ++space; });
   std::thread writer([&] {
     for (int i = 0; i < kEvents; ++i) {
       Event event{.index = i};
