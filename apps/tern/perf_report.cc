@@ -121,7 +121,7 @@ std::string Forest(const PerfReport& report) {
             .y = {.label = ""},
             .series = {},
             .width = 720,
-            .height = 120 + 28.0 * static_cast<double>(report.comparisons.size())};
+            .height = 120 + 40.0 * static_cast<double>(report.comparisons.size())};
   const auto rows = static_cast<double>(report.comparisons.size());
   const double most = 1 + report.options.tolerance;
   for (const double bound : {1 / most, 1.0, most})
@@ -145,10 +145,14 @@ std::string Forest(const PerfReport& report) {
                            .colour = colour});
     plot.series.push_back(
         {.name = "",
-         .points = {{c.cost.ratio, y, fmt::format("{}: {}", c.series.name, Change(c.cost.ratio)),
-                     c.series.name}},
+         .points = {{c.cost.ratio, y, fmt::format("{}: {}", c.series.name, Change(c.cost.ratio))}},
          .line = false,
          .colour = colour});
+    // The name stands above its line, not on it.
+    plot.series.push_back({.name = "",
+                           .points = {{c.cost.low, y + 0.45, "", c.series.name, 0.01}},
+                           .line = false,
+                           .colour = colour});
   }
   return DrawPlot(plot, SvgUse::kInline);
 }
