@@ -1,6 +1,7 @@
 // The kinds of measurement of `tern bench`, each in a file bench_*.cc of its own.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +53,15 @@ Result<int> BenchKernels(const BenchOptions& options);
 Result<int> BenchBitLinear(const BenchOptions& options);
 /// Against another program with llama-bench's options, in turn.
 Result<int> BenchVersus(const BenchOptions& options);
+
+/// The product's own targets: a table of what was wanted and found; 3 when one is missed. What this
+/// machine has no figure for is absent, not missed.
+Result<int> BenchProduct(const BenchOptions& options);
+
+/// Rows of one layer for each of the options' batches and threads. Called with each row as it is
+/// there.
+Result<std::vector<Record>> MeasureBitLinear(const BenchOptions& options,
+                                             const std::function<void(const Record&)>& row);
 
 /// Prints the rows in the form asked for, unless that is md, for which each kind has a table of its
 /// own. `table` is the name in SQL.

@@ -19,6 +19,7 @@ void Widen(const CLI::App& app, BenchOptions& options) {
 }
 
 Result<int> Bench(const BenchOptions& options) {
+  if (TargetPreset(options.targets_file)) return BenchProduct(options);
   if (options.limits) return BenchLimits(options);
   if (options.kernels) return BenchKernels(options);
   if (options.bitlinear) return BenchBitLinear(options);
@@ -130,7 +131,7 @@ void AddTargets(CLI::App& app, BenchOptions& options) {
       "Megabytes that the process may use (--bitlinear)");
   add("--targets", options.targets_file, "FILE",
       "JSON: {\"tg128\": {\"min_rate\": 30, \"max_p99_ms\": 40}}: any field of -o json, \"*\" for "
-      "every row");
+      "every row. Or \"product\": measures and judges the targets that tern set out with");
 }
 
 Action Define(CLI::App& app) {
@@ -155,6 +156,7 @@ const Command kBenchCommand = {
     "  tern bench --limits\n"
     "  tern bench --kernels --shape 1x2560x2560,512x2560x2560\n"
     "  tern bench --bitlinear --batch 1 --target-ops 300000 --target-latency-ms 1\n"
+    "  tern bench --targets product\n"
     "  tern bench --versus ./llama-bench -m 2b4t.gguf -p 512 -n 64 -r 3",
     Define};
 
