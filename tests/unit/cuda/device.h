@@ -23,7 +23,8 @@ class OnDevice : public testing::Test {
     launch.compute = props.major * 10 + props.minor;
   }
   void TearDown() override {
-    if (!IsSkipped()) EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
+    if (IsSkipped()) return;
+    EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
   }
 
   cuda::Launch launch;

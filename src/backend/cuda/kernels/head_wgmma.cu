@@ -124,7 +124,8 @@ __global__ void __launch_bounds__(Form<type, kBlocks>::kThreads, 1)
     const auto finish = [&](int d, int step) {
       // What the step before has read is free.
       if (d % kStageSteps == 0)
-        ArriveIf(lane < kCluster && step > 0, empties + last_stage * sizeof(uint64_t));
+        ArriveRemoteIf(lane < kCluster && step > 0,
+                       empties + last_stage * static_cast<uint32_t>(sizeof(uint64_t)));
       if (d % kStageSteps == kStageSteps - 1) {
         last_stage = stage;
         if (++stage == F::kStages) {

@@ -37,6 +37,15 @@ __device__ __forceinline__ void ArriveIf(bool condition, uint64_t* barrier) {
       : "memory");
 }
 
+/// The same at a barrier of any block of the cluster, `address` from ClusterAddress.
+__device__ __forceinline__ void ArriveRemoteIf(bool condition, uint32_t address) {
+  asm volatile(
+      "{\n.reg .pred p;\nsetp.ne.b32 p, %1, 0;\n"
+      "@p mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];\n}" ::"r"(address),
+      "r"(static_cast<int>(condition))
+      : "memory");
+}
+
 /// Arrives and announces bytes that copies will bring.
 __device__ __forceinline__ void ArriveExpecting(uint64_t* barrier, int bytes) {
   asm volatile(
