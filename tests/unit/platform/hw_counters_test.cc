@@ -2,6 +2,7 @@
 #include "platform/hw_counters.h"
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -17,7 +18,7 @@ using testing::HasSubstr;
 
 class HardwareCountersTest : public testing::Test {
  protected:
-  HardwareCountersTest() : sys_(testing::TempDir() + "/tern_sys") { fs::remove_all(sys_); }
+  HardwareCountersTest() : sys_(testing::TempDir() + "/tern_sys_" + std::to_string(::getpid())) { fs::remove_all(sys_); }
   ~HardwareCountersTest() override { fs::remove_all(sys_); }
 
   void Write(const std::string& file, const std::string& text) {
