@@ -27,9 +27,8 @@ const char* LoseDevice() {
   const int32_t zero = 0;
   const BlockId block = 0;
   const std::span<const BlockId> table(&block, 1);
-  const auto pass = (*backend)->BeginPass({.tokens = {&zero, 1},
-                                           .step = {{&zero, 1}, {&zero, 1}, {&table, 1}},
-                                           .logit_rows = {}});
+  const auto pass = (*backend)->BeginPass(
+      {.tokens = {&zero, 1}, .step = {{&zero, 1}, {&zero, 1}, {&table, 1}}, .logit_rows = {}});
   if (pass || pass.error().code != Code::kDevice) return "a pass began";
   std::byte bytes[16];
   if ((*backend)->Read(memory->as<void>(), bytes)) return "memory was read";
