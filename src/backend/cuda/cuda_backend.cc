@@ -124,7 +124,9 @@ class CudaBackend final : public Backend {
   Status EndPass() override {
     in_pass_ = false;
     if (!std::exchange(recording_, false)) return {};
-    return recorder_.EndRecording(*context_);
+    const Status ended = recorder_.EndRecording(*context_);
+    if (!ended) (void)Synchronize();  // what the failed recording left isn't the next pass's
+    return ended;
   }
 
   void Embed(std::span<const TokenId> ids, const TokenTable& table, FloatView x) noexcept override {

@@ -27,7 +27,8 @@ struct CudaDevice {
 Result<std::vector<CudaDevice>> CudaDevices(bool ask_memory = false);
 
 /// Sums of ternary layers are the CPU's, bit for bit; float sums have the GPU's own order, which
-/// depends on nothing but the shapes: not on other rows of a pass, nor on where cache blocks lie.
+/// depends on nothing but the shapes and the level: not on other rows of a pass, nor on where cache
+/// blocks lie.
 /// Errors: as CudaDevices; kNotFound for a device that isn't there; kUnsupported for one that is
 /// too old.
 Result<std::unique_ptr<Backend>> CreateCudaBackend(int device, OptimizationLevel level);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace tern::cuda {
 
@@ -126,8 +127,10 @@ Status DeviceContext::Download(const void* from, std::span<std::byte> to) {
 Status DeviceContext::Synchronize(std::string_view what) {
   MakeCurrent();
   NoteLaunch(what);
-  if (fault_) fault_ = ToStatus(cudaStreamSynchronize(stream_), what);
-  return fault_;
+  const Status done = ToStatus(cudaStreamSynchronize(stream_), what);
+  (void)cudaGetLastError();  // a device that is lost says so again
+  TERN_TRY(std::exchange(fault_, Status()));
+  return done;
 }
 
 void DeviceContext::NoteLaunch(std::string_view what) {

@@ -71,7 +71,8 @@ class DeviceContext : public std::enable_shared_from_this<DeviceContext> {
   Status Upload(std::span<const std::byte> from, void* to);
   Status Download(const void* from, std::span<std::byte> to);
 
-  /// Waits. The first fault of the device stays: every later call returns it.
+  /// Waits. Errors: the first fault since the last call. A launch that failed is over with that; a
+  /// device that is lost stays so.
   Status Synchronize(std::string_view what);
   /// Notes a fault that a launch left with the runtime.
   void NoteLaunch(std::string_view what);

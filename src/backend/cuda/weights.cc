@@ -97,6 +97,8 @@ Result<std::unique_ptr<CudaTable>> CudaTable::Create(DeviceContext& context,
   } else {
     TERN_ASSIGN_OR_RETURN(table->values_, context.Allocate(Size(rows * cols) * sizeof(float)));
     table->table_.floats = table->values_.as<float>();
+    table->table_.matrix.rows = static_cast<int>(rows);
+    table->table_.matrix.cols = static_cast<int>(cols);
   }
   if (int8) {
     TERN_ASSIGN_OR_RETURN(table->steps_, context.Allocate(Size(rows) * sizeof(float)));
