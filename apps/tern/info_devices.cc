@@ -14,12 +14,13 @@ Result<int> PrintDevices(bool json) {
     if (!devices) line["reason"] = devices.error().message;
     if (devices)
       for (const CudaDevice& d : *devices)
-        line["devices"].push_back({{"device", fmt::format("cuda:{}", d.index)},
-                                   {"name", d.name},
-                                   {"compute_capability", fmt::format("{}.{}", d.compute / 10, d.compute % 10)},
-                                   {"multiprocessors", d.multiprocessors},
-                                   {"memory_bytes", d.memory},
-                                   {"free_bytes", d.free_memory}});
+        line["devices"].push_back(
+            {{"device", fmt::format("cuda:{}", d.index)},
+             {"name", d.name},
+             {"compute_capability", fmt::format("{}.{}", d.compute / 10, d.compute % 10)},
+             {"multiprocessors", d.multiprocessors},
+             {"memory_bytes", d.memory},
+             {"free_bytes", d.free_memory}});
     PrintJsonLine(line);
     return kExitOk;
   }
@@ -30,8 +31,8 @@ Result<int> PrintDevices(bool json) {
   }
   if (devices->empty()) fmt::print("cuda      none: no GPU in this machine\n");
   for (const CudaDevice& d : *devices)
-    fmt::print("cuda:{:<5}{}, compute capability {}.{}, {} multiprocessors, {} of {} free\n", d.index,
-               d.name, d.compute / 10, d.compute % 10, d.multiprocessors,
+    fmt::print("cuda:{:<5}{}, compute capability {}.{}, {} multiprocessors, {} of {} free\n",
+               d.index, d.name, d.compute / 10, d.compute % 10, d.multiprocessors,
                HumanBytes(d.free_memory), HumanBytes(d.memory));
   return kExitOk;
 }

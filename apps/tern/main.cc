@@ -19,8 +19,7 @@ namespace {
 const Command* const kCommands[] = {
     &kRunCommand,        &kChatCommand,   &kInfoCommand,    &kTokenizeCommand, &kDetokenizeCommand,
     &kPerplexityCommand, &kLogitsCommand, &kConvertCommand, &kBenchCommand,    &kSynthCommand,
-    &kServeCommand,      &kBatchCommand,  &kProfileCommand, &kTopCommand,
-    &kPerfCommand,
+    &kServeCommand,      &kBatchCommand,  &kProfileCommand, &kTopCommand,      &kPerfCommand,
 };
 
 constexpr const char* kSummary = "Runs ternary (BitNet b1.58) language models.";

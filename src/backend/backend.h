@@ -176,9 +176,9 @@ struct ThreadLayout {
 
 /// What a forward pass is about. The spans outlive it.
 struct PassInfo {
-  std::span<const TokenId> tokens;       // (rows)
-  StepInfo step;                         // of the rows
-  std::span<const int32_t> logit_rows;   // whose results are wanted
+  std::span<const TokenId> tokens;      // (rows)
+  StepInfo step;                        // of the rows
+  std::span<const int32_t> logit_rows;  // whose results are wanted
   /// Passes that agree in these do the same operations on the same buffers, apart from what is
   /// above and the number of rows.
   const void* buffers = nullptr;

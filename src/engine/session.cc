@@ -79,16 +79,17 @@ Result<std::unique_ptr<Session>> Session::Open(std::unique_ptr<Backend> backend,
   TERN_ASSIGN_OR_RETURN(session->decoder_,
                         Decoder::Create(session->model_, *session->backend_, decoder));
   const KvShape block = session->decoder_->CacheShape(1);
-  TERN_ASSIGN_OR_RETURN(const int64_t blocks,
-                        PlanKvBlocks({.weights = session->model_.WeightBytes(),
-                                      .buffers = session->decoder_->buffer_bytes(),
-                                      .block = block.bytes(),
-                                      .context = context,
-                                      .sequences = options.sequences},
-                                     {.budget = options.memory_budget,
-                                      .kv_positions = options.kv_positions,
-                                      .free_memory = session->backend_->free_memory().value_or(
-                                          options.free_memory)}));
+  TERN_ASSIGN_OR_RETURN(
+      const int64_t blocks,
+      PlanKvBlocks(
+          {.weights = session->model_.WeightBytes(),
+           .buffers = session->decoder_->buffer_bytes(),
+           .block = block.bytes(),
+           .context = context,
+           .sequences = options.sequences},
+          {.budget = options.memory_budget,
+           .kv_positions = options.kv_positions,
+           .free_memory = session->backend_->free_memory().value_or(options.free_memory)}));
   TERN_ASSIGN_OR_RETURN(session->cache_, session->decoder_->CreateCache(blocks));
   return session;
 }

@@ -161,9 +161,8 @@ Result<FloatView> Decoder::Forward(const Batch& batch, KvCache& cache) {
   TERN_TRY(CheckBatch(batch, cache));
   const StepInfo step{batch.positions, batch.sequences, batch.tables};
   const bool logits = batch.output == BatchOutput::kLogits;
-  TERN_ASSIGN_OR_RETURN(const bool run,
-                        be_.BeginPass({batch.tokens, step, batch.logit_rows, x_.as<void>(),
-                                       cache.Layer(0).k, logits}));
+  TERN_ASSIGN_OR_RETURN(const bool run, be_.BeginPass({batch.tokens, step, batch.logit_rows,
+                                                       x_.as<void>(), cache.Layer(0).k, logits}));
   if (run) RunOps(batch, step, cache);
   TERN_TRY(be_.EndPass());
   const auto wanted = static_cast<int64_t>(batch.logit_rows.size());

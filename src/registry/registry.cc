@@ -17,8 +17,8 @@ struct Entry {
 };
 
 constexpr Entry kBackends[] = {
-    {"cuda",
-     [](int device, const BackendOptions& o) { return CreateCudaBackend(device, o.level); }, true},
+    {"cuda", [](int device, const BackendOptions& o) { return CreateCudaBackend(device, o.level); },
+     true},
     {"cpu", [](int, const BackendOptions& o) { return CreateCpuBackend(o.threads, o.level); },
      false},
     {"reference",
@@ -53,8 +53,7 @@ Result<std::unique_ptr<Backend>> CreateBackend(std::string_view name,
     if (!entry.devices || !name.starts_with(entry.name) || name[entry.name.size()] != ':') continue;
     const std::string_view number = name.substr(entry.name.size() + 1);
     int device = 0;
-    const auto [end, error] =
-        std::from_chars(number.data(), number.data() + number.size(), device);
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), device);
     if (error != std::errc() || end != number.data() + number.size() || device < 0)
       return Fail(Code::kInvalidArgument, "device '{}', expected {}:0, {}:1, ..", name, entry.name,
                   entry.name);

@@ -84,12 +84,11 @@ class CudaBackend final : public Backend {
     TERN_TRY(fetched_.Reserve(std::max<size_t>(bytes, 1)));
     auto* host = reinterpret_cast<float*>(fetched_.data());
     if (bytes > 0)
-      TERN_TRY(cuda::ToStatus(
-          cudaMemcpy2DAsync(host, row_bytes, rows.data,
-                            static_cast<size_t>(rows.stride) * sizeof(float), row_bytes,
-                            static_cast<size_t>(rows.rows), cudaMemcpyDeviceToHost,
-                            context_->stream()),
-          "results of a pass"));
+      TERN_TRY(cuda::ToStatus(cudaMemcpy2DAsync(host, row_bytes, rows.data,
+                                                static_cast<size_t>(rows.stride) * sizeof(float),
+                                                row_bytes, static_cast<size_t>(rows.rows),
+                                                cudaMemcpyDeviceToHost, context_->stream()),
+                              "results of a pass"));
     TERN_TRY(Synchronize());
     return FloatView(host, rows.rows, rows.cols);
   }
@@ -114,9 +113,9 @@ class CudaBackend final : public Backend {
       return true;
     TERN_ASSIGN_OR_RETURN(
         const PassRecorder::Action action,
-        recorder_.Begin(*context_,
-                        {std::ssize(pass.tokens), std::ssize(pass.logit_rows), inputs_.singles(),
-                         inputs_.runs(), inputs_.alone(), ChunkPositions(), pass.buffers, pass.cache, pass.logits}));
+        recorder_.Begin(*context_, {std::ssize(pass.tokens), std::ssize(pass.logit_rows),
+                                    inputs_.singles(), inputs_.runs(), inputs_.alone(),
+                                    ChunkPositions(), pass.buffers, pass.cache, pass.logits}));
     recording_ = action == PassRecorder::Action::kRecord;
     if (action == PassRecorder::Action::kReplayed) in_pass_ = false;
     return action != PassRecorder::Action::kReplayed;
@@ -130,7 +129,8 @@ class CudaBackend final : public Backend {
   }
 
   void Embed(std::span<const TokenId> ids, const TokenTable& table, FloatView x) noexcept override {
-    if (!Ensure(in_pass_ && inputs_.Has(ids), {.tokens = ids, .step = {}, .logit_rows = {}})) return;
+    if (!Ensure(in_pass_ && inputs_.Has(ids), {.tokens = ids, .step = {}, .logit_rows = {}}))
+      return;
     // Behind a copy and not a kernel: nothing to overlap with.
     cuda::Embed(inputs_.device_tokens(), Int(std::ssize(ids)),
                 static_cast<const CudaTable&>(table).table(), x.data, x.stride,
@@ -151,8 +151,7 @@ class CudaBackend final : public Backend {
 
   void NormLinear(FloatView x, const float* gain, float eps, const LinearInput& in,
                   const PackedTernary& w, FloatView y, Epilogue epilogue) noexcept override {
-    if (!CanJoinNorm(in, Weights(w)))
-      return Backend::NormLinear(x, gain, eps, in, w, y, epilogue);
+    if (!CanJoinNorm(in, Weights(w))) return Backend::NormLinear(x, gain, eps, in, w, y, epilogue);
     cuda::NormLinearFew(ToNormArgs(x, gain, eps, in), ToLinearArgs(in, Weights(w), y, epilogue),
                         Next());
     context_->NoteLaunch("NormLinear");
@@ -285,8 +284,8 @@ class CudaBackend final : public Backend {
   }
 
   bool CanJoinNorm(const LinearInput& in, const CudaTernary& w) const {
-    return in.type == ActivationType::kInt8 && in.rows == 1 && w.cols() % 4 == 0 && w.group() == w.cols() &&
-           in.group == w.cols() && w.cols() <= cuda::kNormCols;
+    return in.type == ActivationType::kInt8 && in.rows == 1 && w.cols() % 4 == 0 &&
+           w.group() == w.cols() && in.group == w.cols() && w.cols() <= cuda::kNormCols;
   }
 
   // Gate and other half of an output meet when the border between the halves is one between tiles.
@@ -364,8 +363,8 @@ class CudaBackend final : public Backend {
                        .runs = inputs_.runs(),
                        .max_positions = ChunkPositions(),
                        .scratch = nullptr};
-    if (!Grow(attention_scratch_, cuda::AttentionScratchBytes(args.singles, kv.heads, kv.head_dim,
-                                                              args.max_positions)))
+    if (!Grow(attention_scratch_,
+              cuda::AttentionScratchBytes(args.singles, kv.heads, kv.head_dim, args.max_positions)))
       return std::nullopt;
     args.scratch = attention_scratch_.as<void>();
     return args;

@@ -8,8 +8,7 @@ namespace tern::cuda {
 
 Status ToStatus(cudaError_t error, std::string_view what) {
   if (error == cudaSuccess) return {};
-  const Code code =
-      error == cudaErrorMemoryAllocation ? Code::kResourceExhausted : Code::kDevice;
+  const Code code = error == cudaErrorMemoryAllocation ? Code::kResourceExhausted : Code::kDevice;
   return Fail(code, "{}: {} ({})", what, cudaGetErrorString(error), cudaGetErrorName(error));
 }
 
@@ -31,8 +30,9 @@ Result<std::shared_ptr<DeviceContext>> DeviceContext::Create(int device) {
                 devices.size());
   const CudaDevice& found = devices[static_cast<size_t>(device)];
   if (found.compute < 80)
-    return Fail(Code::kUnsupported, "CUDA device {}, {}: compute capability {}.{}, at least 8.0 is needed",
-                device, found.name, found.compute / 10, found.compute % 10);
+    return Fail(Code::kUnsupported,
+                "CUDA device {}, {}: compute capability {}.{}, at least 8.0 is needed", device,
+                found.name, found.compute / 10, found.compute % 10);
   std::shared_ptr<DeviceContext> context(new DeviceContext);
   context->device_ = found;
   TERN_TRY(ToStatus(cudaSetDevice(device), "cudaSetDevice"));
@@ -43,14 +43,13 @@ Result<std::shared_ptr<DeviceContext>> DeviceContext::Create(int device) {
   props.location = {cudaMemLocationTypeDevice, device};
   TERN_TRY(ToStatus(cudaMemPoolCreate(&context->pool_, &props), "cudaMemPoolCreate"));
   uint64_t keep = UINT64_MAX;  // freed memory stays with the pool
-  TERN_TRY(ToStatus(
-      cudaMemPoolSetAttribute(context->pool_, cudaMemPoolAttrReleaseThreshold, &keep),
-      "cudaMemPoolSetAttribute"));
+  TERN_TRY(ToStatus(cudaMemPoolSetAttribute(context->pool_, cudaMemPoolAttrReleaseThreshold, &keep),
+                    "cudaMemPoolSetAttribute"));
   context->stages_.resize(kStages);
   for (Stage& stage : context->stages_) {
     TERN_TRY(stage.buffer.Reserve(kStageBytes));
-    TERN_TRY(ToStatus(cudaEventCreateWithFlags(&stage.free, cudaEventDisableTiming),
-                      "cudaEventCreate"));
+    TERN_TRY(
+        ToStatus(cudaEventCreateWithFlags(&stage.free, cudaEventDisableTiming), "cudaEventCreate"));
   }
   return context;
 }

@@ -24,7 +24,8 @@ Result<std::vector<CudaDevice>> CudaDevices(bool ask_memory) {
                       .free_memory = 0,
                       .l2_bytes = static_cast<uint64_t>(props.l2CacheSize)};
     size_t free = 0, total = 0;
-    if (ask_memory && cudaSetDevice(i) == cudaSuccess && cudaMemGetInfo(&free, &total) == cudaSuccess)
+    if (ask_memory && cudaSetDevice(i) == cudaSuccess &&
+        cudaMemGetInfo(&free, &total) == cudaSuccess)
       device.free_memory = free;
     devices.push_back(std::move(device));
   }

@@ -5,8 +5,9 @@ namespace tern {
 namespace {
 
 tl::unexpected<Error> NotBuilt() {
-  return Fail(Code::kUnsupported,
-              "this tern was built without CUDA: configure with -DTERN_CUDA=ON and nvcc on the PATH");
+  return Fail(
+      Code::kUnsupported,
+      "this tern was built without CUDA: configure with -DTERN_CUDA=ON and nvcc on the PATH");
 }
 
 }  // namespace

@@ -15,9 +15,9 @@ constexpr int64_t kLeastCapacity = 256;
 }  // namespace
 
 Status PassInputs::Load(DeviceContext& context, const PassInfo& pass, int run_rows) {
-  const auto rows = static_cast<int64_t>(
-      std::max({pass.tokens.size(), pass.step.positions.size(), pass.logit_rows.size(),
-                pass.step.tables.size()}));
+  const auto rows =
+      static_cast<int64_t>(std::max({pass.tokens.size(), pass.step.positions.size(),
+                                     pass.logit_rows.size(), pass.step.tables.size()}));
   size_t blocks = 0;
   for (const auto& table : pass.step.tables) blocks += table.size();
   // positions, sequences, tokens, logit rows, table begins, single rows: a part of capacity words

@@ -10,8 +10,8 @@
 
 namespace tern::cuda {
 
-/// The arrays stand at the same addresses in every pass of at most capacity rows, so that a recorded
-/// pass finds them. Thread rule: the backend's.
+/// The arrays stand at the same addresses in every pass of at most capacity rows, so that a
+/// recorded pass finds them. Thread rule: the backend's.
 class PassInputs {
  public:
   /// Copies a pass's arrays to the device. run_rows: rows of a run at most

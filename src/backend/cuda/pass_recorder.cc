@@ -22,9 +22,8 @@ Result<PassRecorder::Action> PassRecorder::Begin(DeviceContext& context, const P
     return Action::kReplayed;
   }
   current_ = shape;
-  TERN_TRY(ToStatus(
-      cudaStreamBeginCapture(context.stream(), cudaStreamCaptureModeThreadLocal),
-      "recording a pass"));
+  TERN_TRY(ToStatus(cudaStreamBeginCapture(context.stream(), cudaStreamCaptureModeThreadLocal),
+                    "recording a pass"));
   return Action::kRecord;
 }
 

@@ -67,8 +67,7 @@ Result<std::unique_ptr<CudaTernary>> CudaTernary::Create(DeviceContext& context,
   packed->matrix_.tiles = packed->tiles_.as<void>();
 
   const size_t row_bytes = TernaryMatrix::RowBytes(matrix.cols());
-  const std::span<const uint8_t> codes(matrix.RowCodes(0).data(),
-                                       Size(matrix.rows()) * row_bytes);
+  const std::span<const uint8_t> codes(matrix.RowCodes(0).data(), Size(matrix.rows()) * row_bytes);
   TERN_ASSIGN_OR_RETURN(const Buffer staged, context.Allocate(codes.size()));
   TERN_TRY(context.Upload(std::as_bytes(codes), staged.as<void>()));
   PackTiles(staged.as<void>(), 0, packed->matrix_.rows, packed->matrix_, context.NewLaunch(false));

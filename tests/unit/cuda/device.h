@@ -47,7 +47,8 @@ class DeviceArray {
   ~DeviceArray() {
     std::vector<unsigned char> guard(kGuard);
     for (const size_t at : {size_t{0}, kGuard + size_ * sizeof(T)}) {
-      EXPECT_EQ(cudaMemcpy(guard.data(), memory_ + at, kGuard, cudaMemcpyDeviceToHost), cudaSuccess);
+      EXPECT_EQ(cudaMemcpy(guard.data(), memory_ + at, kGuard, cudaMemcpyDeviceToHost),
+                cudaSuccess);
       for (const unsigned char byte : guard) EXPECT_EQ(byte, kPattern);
     }
     (void)cudaFree(memory_);

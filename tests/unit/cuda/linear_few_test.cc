@@ -35,8 +35,8 @@ struct Weights {
         const int in = c % 128, step = in / 32, k = in % 32;
         const int lane = r % 8 * 4 + k % 16 / 4;
         const int i = r % 16 / 8 + 2 * (k / 16);
-        const size_t word =
-            (Size(r / 16) * Size(shape.k_tiles) + Size(c / 128)) * 128 + Size(lane) * 4 + Size(step);
+        const size_t word = (Size(r / 16) * Size(shape.k_tiles) + Size(c / 128)) * 128 +
+                            Size(lane) * 4 + Size(step);
         tiles[word] |= static_cast<uint32_t>(values[Size(r) * Size(cols) + Size(c)] + 1)
                        << (2 * i + 8 * (k % 4));
       }
@@ -74,7 +74,8 @@ float GateOnHost(Gate gate, float x) {
 }
 
 std::vector<float> Want(const Rows& x, int m, int64_t stride, const Weights& w,
-                        const std::vector<float>& scale, Gate gate, std::vector<float> y, bool add) {
+                        const std::vector<float>& scale, Gate gate, std::vector<float> y,
+                        bool add) {
   const int rows = w.shape.rows, cols = w.shape.cols;
   const auto dot = [&](int r, int n) {
     int32_t sum = 0;
@@ -98,7 +99,8 @@ class LinearFewTest : public test::OnDevice {};
 TEST_F(LinearFewTest, IsTheSumOfProductsForEveryShape) {
   const struct {
     int rows, cols;
-  } shapes[] = {{16, 128}, {70, 384}, {48, 100}, {2560, 2560}, {3840, 256}, {640, 6912}, {64, 13824}, {32, 24448}};
+  } shapes[] = {{16, 128},   {70, 384},   {48, 100},   {2560, 2560},
+                {3840, 256}, {640, 6912}, {64, 13824}, {32, 24448}};
   for (const auto& shape : shapes)
     for (const int m : {1, 2, 7, 8, 9, 16, 37}) {
       const int64_t stride = (shape.cols + 63) / 64 * 64 | 64;
@@ -115,8 +117,8 @@ TEST_F(LinearFewTest, IsTheSumOfProductsForEveryShape) {
           const int outputs = gate == Gate::kNone ? shape.rows : shape.rows / 2;
           const std::vector<float> before(y.begin(), y.begin() + int64_t{m} * outputs);
           const DeviceArray<float> out(before);
-          LinearArgs args{q.data(), stride, step.data(), sums.data(), m, w.shape, scales.data(),
-                          shape.cols, out.data(), outputs, add, gate};
+          LinearArgs args{q.data(),      stride,     step.data(), sums.data(), m,   w.shape,
+                          scales.data(), shape.cols, out.data(),  outputs,     add, gate};
           args.w.tiles = tiles.data();
           LinearFew(args, launch);
           const auto got = out.Read();
@@ -142,13 +144,14 @@ TEST_F(LinearFewTest, JoinedWithTheNormItHasTheSameBits) {
       const DeviceArray<int8_t> q(std::vector<int8_t>(Size(m * stride), int8_t{77}));
       const DeviceArray<float> step(std::vector<float>(Size(m), 7.0f));
       const DeviceArray<int32_t> sums(std::vector<int32_t>(Size(m), 7));
-      for (const float* g : {static_cast<const float*>(gains.data()), static_cast<const float*>(nullptr)}) {
-        const NormArgs norm{rows.data(), cols, m, cols, g, 1e-5f, cols,
-                            q.data(), step.data(), sums.data(), nullptr, stride};
+      for (const float* g :
+           {static_cast<const float*>(gains.data()), static_cast<const float*>(nullptr)}) {
+        const NormArgs norm{rows.data(), cols,     m,           cols,        g,       1e-5f,
+                            cols,        q.data(), step.data(), sums.data(), nullptr, stride};
         const DeviceArray<float> apart(std::vector<float>(Size(m) * 320, -1.0f)),
             joined(std::vector<float>(Size(m) * 320, -2.0f));
-        LinearArgs args{q.data(), stride, step.data(), sums.data(), m, w.shape, scales.data(), cols,
-                        apart.data(), 320, false, Gate::kNone};
+        LinearArgs args{q.data(),      stride, step.data(),  sums.data(), m,     w.shape,
+                        scales.data(), cols,   apart.data(), 320,         false, Gate::kNone};
         args.w.tiles = tiles.data();
         NormQuantize(norm, launch);
         LinearFew(args, launch);

@@ -2,8 +2,8 @@
 #include "platform/hw_counters.h"
 
 #include <gmock/gmock.h>
-#include <unistd.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -18,7 +18,9 @@ using testing::HasSubstr;
 
 class HardwareCountersTest : public testing::Test {
  protected:
-  HardwareCountersTest() : sys_(testing::TempDir() + "/tern_sys_" + std::to_string(::getpid())) { fs::remove_all(sys_); }
+  HardwareCountersTest() : sys_(testing::TempDir() + "/tern_sys_" + std::to_string(::getpid())) {
+    fs::remove_all(sys_);
+  }
   ~HardwareCountersTest() override { fs::remove_all(sys_); }
 
   void Write(const std::string& file, const std::string& text) {

@@ -22,8 +22,8 @@ struct DeviceStep {
 };
 
 /// Keys and values of a layer: (blocks, kv_heads) pieces of PieceBytes each, as kv_layout.h has
-/// them, but within a piece keys and values are (kBlockPositions, head_dim), row-major, whatever the
-/// type; kInt8: the positions' steps stand behind the codes.
+/// them, but within a piece keys and values are (kBlockPositions, head_dim), row-major, whatever
+/// the type; kInt8: the positions' steps stand behind the codes.
 struct KvArgs {
   KvType type = KvType::kF16;
   void* k = nullptr;
@@ -34,7 +34,8 @@ struct KvArgs {
 };
 
 struct RopeArgs {
-  float* qkv = nullptr;  // (rows, stride): q, k, v of a token; q and k are normed and turned in place
+  float* qkv =
+      nullptr;  // (rows, stride): q, k, v of a token; q and k are normed and turned in place
   int64_t stride = 0;
   int rows = 0;
   bool interleaved = false;        // RopeStyle
@@ -54,11 +55,11 @@ struct AttentionArgs {
   int64_t q_stride = 0;
   float* out = nullptr;  // (rows, out_stride)
   int64_t out_stride = 0;
-  int singles = 0;        // of step.single_rows
-  int runs = 0;           // of step.runs
-  int max_positions = 0;  // of any single row, at least: how many chunks the launch provides for
-  void* scratch = nullptr;  // AttentionScratchBytes(singles, heads, head_dim, max_positions), zeroed
-                            // once; left so that the next call can use it
+  int singles = 0;          // of step.single_rows
+  int runs = 0;             // of step.runs
+  int max_positions = 0;    // of any single row, at least: how many chunks the launch provides for
+  void* scratch = nullptr;  // AttentionScratchBytes(singles, heads, head_dim, max_positions),
+                            // zeroed once; left so that the next call can use it
 };
 
 /// Rows of a run.

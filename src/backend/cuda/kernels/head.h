@@ -44,8 +44,8 @@ size_t HeadScratchBytes(int m, int cols);
 void Logits(const HeadArgs& args, const Launch& launch);
 
 inline constexpr int kMaxTop = 64;
-/// The k <= kMaxTop largest of the first `vocab` logits of each row, in falling order, equal ones by
-/// id, NaN never: values and ids (m, k). scratch: TopScratchBytes.
+/// The k <= kMaxTop largest of the first `vocab` logits of each row, in falling order, equal ones
+/// by id, NaN never: values and ids (m, k). scratch: TopScratchBytes.
 void TopLogits(const float* logits, int64_t stride, int m, int vocab, int k, float* values,
                int32_t* ids, void* scratch, const Launch& launch);
 size_t TopScratchBytes(int m, int vocab, int k);

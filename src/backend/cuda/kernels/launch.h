@@ -17,8 +17,8 @@ struct Launch {
 
 /// cudaLaunchKernelEx with the attribute that `launch.dependent` asks for. All kernels want most of
 /// a multiprocessor's memory as shared memory, for a change of that has to wait until the
-/// multiprocessor is empty, and then no kernel could start before its predecessor's end. Errors stay
-/// with the runtime (cudaGetLastError).
+/// multiprocessor is empty, and then no kernel could start before its predecessor's end. Errors
+/// stay with the runtime (cudaGetLastError).
 template <class... Params, class... Args>
 void Start(const Launch& launch, void (*kernel)(Params...), dim3 grid, dim3 block,
            size_t shared_bytes, Args&&... args) {

@@ -13,15 +13,15 @@ enum class Gate : uint8_t { kNone, kReluSquared, kSilu };
 /// y[m][n] = float(sum of q[m] w[n]) * (scale[n] * step[m]), stored or added; with a gate the first
 /// half of the rows of w gates the second, and y has half as many columns.
 struct LinearArgs {
-  const int8_t* q = nullptr;      // (m, q_stride), rows start at 16 bytes; zero from cols to q_stride
-  int64_t q_stride = 0;           // at least cols; columns of w beyond q_stride hold zero codes
-  const float* step = nullptr;    // (m), or (m, groups)
+  const int8_t* q = nullptr;    // (m, q_stride), rows start at 16 bytes; zero from cols to q_stride
+  int64_t q_stride = 0;         // at least cols; columns of w beyond q_stride hold zero codes
+  const float* step = nullptr;  // (m), or (m, groups)
   const int32_t* sums = nullptr;  // (m), or (m, groups): sum of q, which a code of value + 1 needs
   int m = 0;
-  TiledMatrix w;                  // kTernary
-  const float* scale = nullptr;   // (rows), or (rows, groups)
-  int group = 0;                  // columns that share a scale, a multiple of 32; cols: one group
-  float* y = nullptr;             // (m, y_stride)
+  TiledMatrix w;                 // kTernary
+  const float* scale = nullptr;  // (rows), or (rows, groups)
+  int group = 0;                 // columns that share a scale, a multiple of 32; cols: one group
+  float* y = nullptr;            // (m, y_stride)
   int64_t y_stride = 0;
   bool add = false;
   Gate gate = Gate::kNone;

@@ -17,11 +17,11 @@ struct NormArgs {
   int cols = 0;
   const float* gain = nullptr;  // (cols), or null
   float eps = 0;
-  int group = 0;               // columns that share a step; divides cols
-  int8_t* q = nullptr;         // (rows, out_stride), zero beyond cols
-  float* step = nullptr;       // (rows, cols / group)
-  int32_t* sums = nullptr;     // (rows, cols / group)
-  float* values = nullptr;     // (rows, out_stride), zero beyond cols
+  int group = 0;            // columns that share a step; divides cols
+  int8_t* q = nullptr;      // (rows, out_stride), zero beyond cols
+  float* step = nullptr;    // (rows, cols / group)
+  int32_t* sums = nullptr;  // (rows, cols / group)
+  float* values = nullptr;  // (rows, out_stride), zero beyond cols
   int64_t out_stride = 0;
 };
 void NormQuantize(const NormArgs& args, const Launch& launch);
