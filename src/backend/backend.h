@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -172,6 +174,25 @@ struct ThreadLayout {
   bool pinned = false;
 };
 
+/// What a forward pass is about. The spans outlive it.
+struct PassInfo {
+  std::span<const TokenId> tokens;      // (rows)
+  StepInfo step;                        // of the rows
+  std::span<const int32_t> logit_rows;  // whose results are wanted
+  /// Passes that agree in these do the same operations on the same buffers, apart from what is
+  /// above and the number of rows.
+  const void* buffers = nullptr;
+  const void* cache = nullptr;
+  bool logits = true;  // false: it ends with the hidden rows
+};
+
+/// What a backend holds of one kind of memory.
+struct BackendMemory {
+  std::string_view tier;        // "mapped"
+  uint64_t live_bytes = 0;      // as they were asked for
+  uint64_t reserved_bytes = 0;  // held from the system
+};
+
 /// What Backend::BeginLayer says outside of every layer.
 inline constexpr int64_t kNoLayer = -1;
 
@@ -187,11 +208,35 @@ class Backend {
   virtual ThreadLayout thread_layout() const { return {threads(), threads(), false}; }
   /// Empty for a backend without a choice.
   virtual std::vector<KernelRange> kernel_ranges() const { return {}; }
+  /// Memory of Allocate and the like, by tier; empty where nothing is known. Any thread, at any
+  /// time.
+  virtual std::vector<BackendMemory> memory() const { return {}; }
+
+  /// Rows of a long prompt that it likes to get in one pass.
+  virtual int64_t pass_rows() const { return 512; }
+  /// Bytes that Allocate can still give, of a backend with memory of its own.
+  virtual std::optional<uint64_t> free_memory() const { return std::nullopt; }
 
   /// Zeroed memory, aligned to 64 bytes. Errors: kResourceExhausted.
   virtual Result<Buffer> Allocate(size_t bytes) = 0;
   /// A copy of host floats in the backend's memory.
   virtual Result<Buffer> Upload(std::span<const float> values) = 0;
+  /// From the host to the backend's memory; `from` may be changed after the call.
+  virtual void Write(std::span<const std::byte> from, void* to) noexcept {
+    std::memcpy(to, from.data(), from.size());
+  }
+  /// The other way, after all operations before. Errors: as Synchronize.
+  virtual Status Read(const void* from, std::span<std::byte> to) {
+    TERN_TRY(Synchronize());
+    std::memcpy(to.data(), from, to.size());
+    return {};
+  }
+  /// The rows on the host, until the next Fetch, after all operations before; themselves, when the
+  /// host can read them. Errors: as Synchronize.
+  virtual Result<FloatView> Fetch(FloatView rows) {
+    TERN_TRY(Synchronize());
+    return rows;
+  }
   /// Within this backend's memory; the ranges don't overlap.
   virtual void Copy(const void* from, size_t bytes, void* to) noexcept = 0;
   virtual Result<std::unique_ptr<PackedTernary>> Pack(TernaryMatrix matrix) = 0;
@@ -204,6 +249,12 @@ class Backend {
   virtual Result<std::unique_ptr<PackedTernary>> Restore(const PackedBlob&) {
     return Fail(Code::kUnsupported, "backend {} does not restore packed weights", name());
   }
+
+  /// Between these two stand the operations of a forward pass, and nothing else. A backend that has
+  /// recorded a pass of this shape may run that and return false: then the caller leaves its
+  /// operations out. Errors: kResourceExhausted, or as Synchronize.
+  virtual Result<bool> BeginPass(const PassInfo&) { return true; }
+  virtual Status EndPass() { return {}; }
 
   /// The operations from here on belong to this layer of the model, or to none (kNoLayer). For who
   /// measures; no result depends on it.
@@ -218,6 +269,12 @@ class Backend {
   /// y (rows, w.rows) = x w^T, stored or added.
   virtual void Linear(const LinearInput& x, const PackedTernary& w, FloatView y,
                       Epilogue epilogue) noexcept = 0;
+  /// NormQuantize into `in`, then Linear: a backend may join them and leave `in` untouched.
+  virtual void NormLinear(FloatView x, const float* gain, float eps, const LinearInput& in,
+                          const PackedTernary& w, FloatView y, Epilogue epilogue) noexcept {
+    NormQuantize(x, gain, eps, in);
+    Linear(in, w, y, epilogue);
+  }
   /// Normalises and turns q and k of qkv (rows, qkv_cols) in place, and stores k and v at each
   /// row's position.
   virtual void RopeStoreKv(FloatView qkv, const HeadShape& shape, const RopeOptions& rope,
@@ -229,6 +286,19 @@ class Backend {
   /// may be written.
   virtual void LinearGated(const LinearInput& x, const PackedTernary& w, GateFunction function,
                            FloatView scratch, FloatView out) noexcept = 0;
+  /// NormQuantize into `in`, then LinearGated, likewise.
+  virtual void NormLinearGated(FloatView x, const float* gain, float eps, const LinearInput& in,
+                               const PackedTernary& w, GateFunction function, FloatView scratch,
+                               FloatView out) noexcept {
+    NormQuantize(x, gain, eps, in);
+    LinearGated(in, w, function, scratch, out);
+  }
+  /// RopeStoreKv, then Attention of the same rows, likewise: q and k of qkv need not be turned.
+  virtual void RopeAttention(FloatView qkv, const HeadShape& shape, const RopeOptions& rope,
+                             const StepInfo& step, const KvLayer& kv, FloatView out) noexcept {
+    RopeStoreKv(qkv, shape, rope, step, kv);
+    Attention(qkv.Columns(0, shape.q_cols()), shape, step, kv, out);
+  }
   /// out = gate_function(gate) * up, with gate_up (rows, 2 * out.cols) holding gate, then up.
   virtual void GatedActivation(FloatView gate_up, GateFunction function,
                                FloatView out) noexcept = 0;

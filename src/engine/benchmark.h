@@ -53,6 +53,9 @@ struct BenchmarkSubject {
   BenchmarkLimits limits;
 };
 
+/// That of a session.
+BenchmarkSubject SubjectOf(Session& session, const BenchmarkLimits& limits);
+
 /// One measured test.
 struct BenchmarkRow {
   BenchmarkSubject subject;

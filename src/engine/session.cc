@@ -68,7 +68,8 @@ Result<std::unique_ptr<Session>> Session::Open(std::unique_ptr<Backend> backend,
   session->activations_ = options.activations.value_or(config.trained_with);
   const int64_t context =
       options.context > 0 ? options.context : std::min(config.context, options.default_context);
-  const DecoderOptions decoder{.max_rows = std::min(options.max_rows, context * options.sequences),
+  const int64_t rows = options.max_rows > 0 ? options.max_rows : session->backend_->pass_rows();
+  const DecoderOptions decoder{.max_rows = std::min(rows, context * options.sequences),
                                .max_logit_rows = options.logit_rows,
                                .max_positions = context,
                                .activations = session->activations_,
@@ -78,15 +79,17 @@ Result<std::unique_ptr<Session>> Session::Open(std::unique_ptr<Backend> backend,
   TERN_ASSIGN_OR_RETURN(session->decoder_,
                         Decoder::Create(session->model_, *session->backend_, decoder));
   const KvShape block = session->decoder_->CacheShape(1);
-  TERN_ASSIGN_OR_RETURN(const int64_t blocks,
-                        PlanKvBlocks({.weights = session->model_.WeightBytes(),
-                                      .buffers = session->decoder_->buffer_bytes(),
-                                      .block = block.bytes(),
-                                      .context = context,
-                                      .sequences = options.sequences},
-                                     {.budget = options.memory_budget,
-                                      .kv_positions = options.kv_positions,
-                                      .free_memory = options.free_memory}));
+  TERN_ASSIGN_OR_RETURN(
+      const int64_t blocks,
+      PlanKvBlocks(
+          {.weights = session->model_.WeightBytes(),
+           .buffers = session->decoder_->buffer_bytes(),
+           .block = block.bytes(),
+           .context = context,
+           .sequences = options.sequences},
+          {.budget = options.memory_budget,
+           .kv_positions = options.kv_positions,
+           .free_memory = session->backend_->free_memory().value_or(options.free_memory)}));
   TERN_ASSIGN_OR_RETURN(session->cache_, session->decoder_->CreateCache(blocks));
   return session;
 }

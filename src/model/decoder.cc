@@ -44,7 +44,7 @@ Result<std::unique_ptr<Decoder>> Decoder::Create(const Model& model, Backend& ba
 Status Decoder::AllocateBuffers() {
   const int64_t rows = options_.max_rows, logit_rows = std::min(options_.max_logit_rows, rows);
   const int64_t widest = InputStride(std::max({cfg_.dim, cfg_.heads.q_cols(), cfg_.ffn}));
-  const bool norms_apart = options_.level != OptimizationLevel::kAggressive;
+  const bool norms_apart = NormsApart();
   const int64_t groups = widest / FinestGroup(model_) + 1;
   const struct {
     Buffer* buffer;
@@ -94,7 +94,7 @@ LinearInput Decoder::Input(int64_t cols, int64_t group, int64_t rows) const {
 }
 
 void Decoder::Normalize(FloatView x, const Buffer& gain, const LinearInput& out) {
-  if (options_.level == OptimizationLevel::kAggressive || gain.empty()) {
+  if (!NormsApart() || gain.empty()) {
     be_.NormQuantize(x, gain.as<float>(), cfg_.eps, out);
     return;
   }
@@ -104,7 +104,19 @@ void Decoder::Normalize(FloatView x, const Buffer& gain, const LinearInput& out)
   be_.NormQuantize(normed, nullptr, cfg_.eps, out);
 }
 
-void Decoder::Linear(const LinearInput& in, const MatrixParts& parts, FloatView y) {
+void Decoder::NormLinear(FloatView x, const Buffer& gain, const PackedTernary& w, FloatView y,
+                         Epilogue epilogue) {
+  const LinearInput in = Input(w.cols(), w.group(), x.rows);
+  if (!NormsApart()) return be_.NormLinear(x, gain.as<float>(), cfg_.eps, in, w, y, epilogue);
+  Normalize(x, gain, in);
+  be_.Linear(in, w, y, epilogue);
+}
+
+void Decoder::NormLinear(FloatView x, const Buffer& gain, const MatrixParts& parts, FloatView y) {
+  if (parts.matrices.size() == 1)
+    return NormLinear(x, gain, *parts.matrices[0], y, Epilogue::kStore);
+  const LinearInput in = Input(parts.cols(), parts.group(), x.rows);
+  Normalize(x, gain, in);
   int64_t at = 0;
   for (const auto& matrix : parts.matrices) {
     be_.Linear(in, *matrix, y.Columns(at, matrix->rows()), Epilogue::kStore);
@@ -147,9 +159,20 @@ Status Decoder::CheckBatch(const Batch& batch, const KvCache& cache) const {
 
 Result<FloatView> Decoder::Forward(const Batch& batch, KvCache& cache) {
   TERN_TRY(CheckBatch(batch, cache));
-  const auto rows = static_cast<int64_t>(batch.tokens.size());
   const StepInfo step{batch.positions, batch.sequences, batch.tables};
-  be_.Embed(batch.tokens, *model_.embedding, Rows(x_, rows, cfg_.dim));
+  const bool logits = batch.output == BatchOutput::kLogits;
+  TERN_ASSIGN_OR_RETURN(const bool run, be_.BeginPass({batch.tokens, step, batch.logit_rows,
+                                                       x_.as<void>(), cache.Layer(0).k, logits}));
+  if (run) RunOps(batch, step, cache);
+  TERN_TRY(be_.EndPass());
+  const auto wanted = static_cast<int64_t>(batch.logit_rows.size());
+  return be_.Fetch(logits ? Rows(logits_, wanted, cfg_.vocab) : Rows(final_, wanted, cfg_.dim));
+}
+
+void Decoder::RunOps(const Batch& batch, const StepInfo& step, KvCache& cache) {
+  const auto rows = static_cast<int64_t>(batch.tokens.size());
+  const FloatView x = Rows(x_, rows, cfg_.dim);
+  be_.Embed(batch.tokens, *model_.embedding, x);
   for (int64_t i = 0; i < cfg_.layers; ++i) {
     be_.BeginLayer(i);
     Layer(model_.layers[static_cast<size_t>(i)], step, cache.Layer(i), rows);
@@ -158,16 +181,9 @@ Result<FloatView> Decoder::Forward(const Batch& batch, KvCache& cache) {
 
   const auto wanted = static_cast<int64_t>(batch.logit_rows.size());
   const FloatView last = Rows(final_, wanted, cfg_.dim);
-  be_.NormRows(Rows(x_, rows, cfg_.dim), batch.logit_rows, model_.output_norm.as<float>(), cfg_.eps,
-               last);
-  if (batch.output == BatchOutput::kHidden) {
-    TERN_TRY(be_.Synchronize());
-    return last;
-  }
-  const FloatView logits = Rows(logits_, wanted, cfg_.vocab);
-  be_.Logits(last, model_.Head(), logits);
-  TERN_TRY(be_.Synchronize());
-  return logits;
+  be_.NormRows(x, batch.logit_rows, model_.output_norm.as<float>(), cfg_.eps, last);
+  if (batch.output == BatchOutput::kLogits)
+    be_.Logits(last, model_.Head(), Rows(logits_, wanted, cfg_.vocab));
 }
 
 // One layer. A missing gain means "no norm, quantise only": sub-norms and head norms are data, not
@@ -183,28 +199,19 @@ void Decoder::Layer(const LayerWeights& w, const StepInfo& step, const KvLayer& 
   const RopeOptions rope{cfg_.rope_style,      cfg_.rope.dims,       rope_.as<float>(),
                          w.q_norm.as<float>(), w.k_norm.as<float>(), cfg_.eps};
 
-  const LinearInput attn_in = Input(w.qkv.cols(), w.qkv.group(), rows);
-  Normalize(x, w.attn_norm, attn_in);
-  Linear(attn_in, w.qkv, qkv);
-  be_.RopeStoreKv(qkv, heads, rope, step, kv);
-  be_.Attention(qkv.Columns(0, heads.q_cols()), heads, step, kv, att);
+  NormLinear(x, w.attn_norm, w.qkv, qkv);
+  be_.RopeAttention(qkv, heads, rope, step, kv, att);
+  NormLinear(att, w.attn_sub_norm, *w.o, x, Epilogue::kAdd);
 
-  const LinearInput o_in = Input(w.o->cols(), w.o->group(), rows);
-  Normalize(att, w.attn_sub_norm, o_in);
-  be_.Linear(o_in, *w.o, x, Epilogue::kAdd);
-
-  const LinearInput ffn_in = Input(w.gate_up.cols(), w.gate_up.group(), rows);
-  Normalize(x, w.ffn_norm, ffn_in);
-  if (w.gate_up.matrices.size() == 1) {
-    be_.LinearGated(ffn_in, *w.gate_up.matrices[0], cfg_.gate, gate_up, h);
+  if (w.gate_up.matrices.size() == 1 && !NormsApart()) {
+    const PackedTernary& both = *w.gate_up.matrices[0];
+    be_.NormLinearGated(x, w.ffn_norm.as<float>(), cfg_.eps, Input(both.cols(), both.group(), rows),
+                        both, cfg_.gate, gate_up, h);
   } else {
-    Linear(ffn_in, w.gate_up, gate_up);
+    NormLinear(x, w.ffn_norm, w.gate_up, gate_up);
     be_.GatedActivation(gate_up, cfg_.gate, h);
   }
-
-  const LinearInput down_in = Input(w.down->cols(), w.down->group(), rows);
-  Normalize(h, w.ffn_sub_norm, down_in);
-  be_.Linear(down_in, *w.down, x, Epilogue::kAdd);
+  NormLinear(h, w.ffn_sub_norm, *w.down, x, Epilogue::kAdd);
 }
 
 }  // namespace tern

@@ -40,8 +40,13 @@ class Decoder final : public Executor {
   Status AllocateBuffers();
   Status CheckBatch(const Batch& batch, const KvCache& cache) const;
   void Layer(const LayerWeights& w, const StepInfo& step, const KvLayer& kv, int64_t rows);
+  void RunOps(const Batch& batch, const StepInfo& step, KvCache& cache);
   void Normalize(FloatView x, const Buffer& gain, const LinearInput& out);
-  void Linear(const LinearInput& in, const MatrixParts& parts, FloatView y);
+  void NormLinear(FloatView x, const Buffer& gain, const MatrixParts& parts, FloatView y);
+  void NormLinear(FloatView x, const Buffer& gain, const PackedTernary& w, FloatView y,
+                  Epilogue epilogue);
+  /// Whether norms stay operations of their own.
+  bool NormsApart() const { return options_.level != OptimizationLevel::kAggressive; }
   FloatView Rows(const Buffer& buffer, int64_t rows, int64_t cols) const;
   LinearInput Input(int64_t cols, int64_t group, int64_t rows) const;
 

@@ -1,10 +1,12 @@
 #include "perf/limits.h"
 
+#include <fmt/format.h>
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <span>
 
 #include "base/math.h"
 #include "perf/probes.h"
@@ -116,11 +118,11 @@ Limit MeasureRead(std::string name, uint64_t bytes_one, uint64_t bytes_each,
   return limit;
 }
 
-bool Usable(const IntProbe& probe) { return (probe.needs & DetectCpu()) == probe.needs; }
+bool Usable(const ComputeProbe& probe) { return (probe.needs & DetectCpu()) == probe.needs; }
 
-Limit MeasureProbe(const IntProbe& probe, const LimitOptions& options) {
+Limit MeasureProbe(const ComputeProbe& probe, std::string name, const LimitOptions& options) {
   const int threads = Threads(options);
-  Limit limit{IntLimitName(probe.name), "TOPS"};
+  Limit limit{std::move(name), "TOPS"};
   MeasureBoth(limit, threads, options, [&](int team) {
     return BestRate(team, 1e-12 * probe.ops_per_round, options, [&](int, int64_t rounds) {
       probe.run(rounds);
@@ -128,6 +130,13 @@ Limit MeasureProbe(const IntProbe& probe, const LimitOptions& options) {
     });
   });
   return limit;
+}
+
+std::optional<Limit> MeasureFastest(std::span<const ComputeProbe> probes, std::string_view kind,
+                                    const LimitOptions& options) {
+  const auto found = std::find_if(probes.rbegin(), probes.rend(), Usable);
+  if (found == probes.rend()) return std::nullopt;
+  return MeasureProbe(*found, fmt::format("{} {}", kind, found->name), options);
 }
 
 }  // namespace
@@ -147,18 +156,34 @@ Limit MeasureDramRead(const LimitOptions& options) {
   return MeasureRead(std::string(kDramRead), Whole(all), Whole(all / threads), options);
 }
 
+Limit MeasureReadOf(uint64_t bytes, const LimitOptions& options) {
+  const auto threads = static_cast<uint64_t>(Threads(options));
+  // What fills a shared cache is soon driven out of it.
+  if (bytes >= std::max(DetectCaches().l3, kUnknownL3) / 2) return MeasureDramRead(options);
+  return MeasureRead("cache read", Whole(bytes), Whole(bytes / threads), options);
+}
+
+std::optional<Limit> MeasureFloatPeak(const LimitOptions& options) {
+  return MeasureFastest(FloatProbes(), "f32", options);
+}
+
+std::optional<Limit> MeasureBfloat16Peak(const LimitOptions& options) {
+  return MeasureFastest(Bfloat16Probes(), "bf16", options);
+}
+
 std::optional<Limit> MeasureIntPeak(std::string_view isa, const LimitOptions& options) {
-  for (const IntProbe& probe : IntProbes())
-    if (probe.name == isa && Usable(probe)) return MeasureProbe(probe, options);
+  for (const ComputeProbe& probe : IntProbes())
+    if (probe.name == isa && Usable(probe))
+      return MeasureProbe(probe, IntLimitName(probe.name), options);
   return std::nullopt;
 }
 
 std::vector<Limit> MeasureIntPeaks(const LimitOptions& options, const LimitProgress& progress) {
   std::vector<Limit> limits;
-  for (const IntProbe& probe : IntProbes()) {
+  for (const ComputeProbe& probe : IntProbes()) {
     if (!Usable(probe)) continue;
     if (progress && !progress(IntLimitName(probe.name))) break;
-    limits.push_back(MeasureProbe(probe, options));
+    limits.push_back(MeasureProbe(probe, IntLimitName(probe.name), options));
   }
   return limits;
 }
@@ -184,6 +209,10 @@ MachineLimits MeasureLimits(const LimitOptions& options, const LimitProgress& pr
   if (!add("l1 read", caches.l1d / 2, caches.l1d / 2)) return machine;
   std::vector<Limit> peaks = MeasureIntPeaks(options, progress);
   std::move(peaks.begin(), peaks.end(), std::back_inserter(machine.limits));
+  for (const auto measure : {MeasureFloatPeak, MeasureBfloat16Peak}) {
+    if (progress && !progress(measure == MeasureFloatPeak ? "f32" : "bf16")) break;
+    if (auto peak = measure(options)) machine.limits.push_back(std::move(*peak));
+  }
   return machine;
 }
 

@@ -53,9 +53,17 @@ Limit MeasureDramRead(const LimitOptions& options);
 /// Int8 multiply-adds of one instruction set, as IntLimitName names it; nothing when this CPU or
 /// build doesn't have it.
 std::optional<Limit> MeasureIntPeak(std::string_view isa, const LimitOptions& options);
+/// Multiply-adds of floats and of bfloat16, of the fastest instruction set that this CPU has:
+/// "f32 avx512", "bf16 amx". Nothing when this build has no loop for it.
+std::optional<Limit> MeasureFloatPeak(const LimitOptions& options);
+std::optional<Limit> MeasureBfloat16Peak(const LimitOptions& options);
+/// The read stream over so many bytes, a part of them for each thread: from the cache that holds
+/// them, and what no cache holds as MeasureDramRead.
+Limit MeasureReadOf(uint64_t bytes, const LimitOptions& options);
 /// Int8 multiply-adds of every instruction set that this CPU and system allow.
 std::vector<Limit> MeasureIntPeaks(const LimitOptions& options, const LimitProgress& progress = {});
-/// Both, and reading from each cache. Takes seconds; other work on the machine falsifies it.
+/// All of these, reading from each cache among them. Takes seconds; other work on the machine
+/// falsifies it.
 MachineLimits MeasureLimits(const LimitOptions& options, const LimitProgress& progress = {});
 
 }  // namespace tern

@@ -63,8 +63,8 @@ TERN_TARGET("avx512f") uint64_t ReadAvx512(const std::byte* data, size_t bytes, 
   return out[0] ^ out[7];
 }
 
-#define TERN_LOOP(step)                                                                            \
-  __asm__ volatile("1:\n" TERN_CHAINS(step) "dec %0\njnz 1b\nvzeroupper"                           \
+#define TERN_LOOP(before, step)                                                                    \
+  __asm__ volatile(before "1:\n" TERN_CHAINS(step) "dec %0\njnz 1b\nvzeroupper"                    \
                    : "+r"(rounds)                                                                  \
                    :                                                                               \
                    : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", \
@@ -76,15 +76,24 @@ TERN_TARGET("avx512f") uint64_t ReadAvx512(const std::byte* data, size_t bytes, 
   "vpmaddubsw %%ymm12, %%ymm13, %%ymm15\n" \
   "vpmaddwd %%ymm14, %%ymm15, %%ymm15\n"   \
   "vpaddd %%ymm15, %%ymm" #i ", %%ymm" #i "\n"
-void ComputeAvx2(int64_t rounds) { TERN_LOOP(TERN_STEP); }
+void ComputeAvx2(int64_t rounds) { TERN_LOOP("", TERN_STEP); }
 #undef TERN_STEP
 
 #define TERN_STEP(i) "%{vex%} vpdpbusd %%ymm12, %%ymm13, %%ymm" #i "\n"
-void ComputeAvxVnni(int64_t rounds) { TERN_LOOP(TERN_STEP); }
+void ComputeAvxVnni(int64_t rounds) { TERN_LOOP("", TERN_STEP); }
 #undef TERN_STEP
 
 #define TERN_STEP(i) "vpdpbusd %%zmm12, %%zmm13, %%zmm" #i "\n"
-void ComputeAvx512Vnni(int64_t rounds) { TERN_LOOP(TERN_STEP); }
+void ComputeAvx512Vnni(int64_t rounds) { TERN_LOOP("", TERN_STEP); }
+#undef TERN_STEP
+
+// Zeros first: what a register held might be a denormal, and floats that are so are slow.
+#define TERN_STEP(i) "vfmadd231ps %%ymm12, %%ymm13, %%ymm" #i "\n"
+void ComputeFma(int64_t rounds) { TERN_LOOP("vzeroall\n", TERN_STEP); }
+#undef TERN_STEP
+
+#define TERN_STEP(i) "vfmadd231ps %%zmm12, %%zmm13, %%zmm" #i "\n"
+void ComputeFma512(int64_t rounds) { TERN_LOOP("vzeroall\n", TERN_STEP); }
 #undef TERN_STEP
 
 // The layout of LDTILECFG's operand (Intel SDM, "TILECFG").
@@ -99,36 +108,46 @@ struct alignas(64) TileConfig {
 constexpr double kTileOps = 2.0 * 16 * 16 * 64;
 
 // Two by two tiles of sums, as a matrix product holds them.
-TERN_TARGET("amx-tile,amx-int8") void ComputeAmx(int64_t rounds) {
-  const TileConfig config;
-  alignas(64) uint8_t codes[1024];
-  for (uint8_t& code : codes) code = 1;
-  // GCC 12's intrinsics don't tell the compiler that they read memory: it would leave out the
-  // stores.
-  __asm__ volatile("" : : "r"(&config), "r"(codes) : "memory");
-  _tile_loadconfig(&config);
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
-  _tile_loadd(4, codes, 64);
-  _tile_loadd(5, codes, 64);
-  _tile_loadd(6, codes, 64);
-  _tile_loadd(7, codes, 64);
-  for (int64_t round = 0; round < rounds; ++round) {
-    _tile_dpbusd(0, 4, 6);
-    _tile_dpbusd(1, 4, 7);
-    _tile_dpbusd(2, 5, 6);
-    _tile_dpbusd(3, 5, 7);
-  }
-  _tile_release();
-}
+#define TERN_TILES(multiply)                                                                   \
+  const TileConfig config;                                                                     \
+  alignas(64) uint8_t codes[1024];                                                             \
+  /* Int8 numbers, and ones of bfloat16. */                                                    \
+  for (size_t i = 0; i < sizeof(codes); ++i) codes[i] = i % 2 ? 0x3f : 0x80;                   \
+  /* GCC 12's intrinsics don't tell the compiler that they read memory: it would leave out the \
+     stores. */                                                                                \
+  __asm__ volatile("" : : "r"(&config), "r"(codes) : "memory");                                \
+  _tile_loadconfig(&config);                                                                   \
+  _tile_zero(0);                                                                               \
+  _tile_zero(1);                                                                               \
+  _tile_zero(2);                                                                               \
+  _tile_zero(3);                                                                               \
+  _tile_loadd(4, codes, 64);                                                                   \
+  _tile_loadd(5, codes, 64);                                                                   \
+  _tile_loadd(6, codes, 64);                                                                   \
+  _tile_loadd(7, codes, 64);                                                                   \
+  for (int64_t round = 0; round < rounds; ++round) {                                           \
+    multiply(0, 4, 6);                                                                         \
+    multiply(1, 4, 7);                                                                         \
+    multiply(2, 5, 6);                                                                         \
+    multiply(3, 5, 7);                                                                         \
+  }                                                                                            \
+  _tile_release()
 
-constexpr IntProbe kIntProbes[] = {
+TERN_TARGET("amx-tile,amx-int8") void ComputeAmx(int64_t rounds) { TERN_TILES(_tile_dpbusd); }
+TERN_TARGET("amx-tile,amx-bf16") void ComputeAmxBf16(int64_t rounds) { TERN_TILES(_tile_dpbf16ps); }
+
+constexpr ComputeProbe kIntProbes[] = {
     {"avx2", kCpuAvx2, kChains * 2.0 * 32, ComputeAvx2},
     {"avxvnni", kCpuAvxVnni, kChains * 2.0 * 32, ComputeAvxVnni},
     {"avx512vnni", kCpuAvx512Vnni, kChains * 2.0 * 64, ComputeAvx512Vnni},
     {"amx", kCpuAmxInt8, 4 * kTileOps, ComputeAmx},
+};
+constexpr ComputeProbe kFloatProbes[] = {
+    {"avx2", kCpuAvx2 | kCpuFma, kChains * 2.0 * 8, ComputeFma},
+    {"avx512", kCpuAvx512, kChains * 2.0 * 16, ComputeFma512},
+};
+constexpr ComputeProbe kBfloat16Probes[] = {
+    {"amx", kCpuAmxBf16, 4 * kTileOps / 2, ComputeAmxBf16},
 };
 
 #elif defined(__aarch64__)
@@ -143,13 +162,29 @@ void ComputeDotProd(int64_t rounds) {
 }
 #undef TERN_STEP
 
-constexpr IntProbe kIntProbes[] = {
+// Zeros first: what a register held might be a denormal, and floats that are so may be slow.
+#define TERN_ZERO(i) "movi v" #i ".2d, #0\n"
+#define TERN_STEP(i) "fmla v" #i ".4s, v12.4s, v13.4s\n"
+void ComputeNeon(int64_t rounds) {
+  __asm__ volatile(TERN_CHAINS(TERN_ZERO) TERN_ZERO(12)
+                       TERN_ZERO(13) "1:\n" TERN_CHAINS(TERN_STEP) "subs %0, %0, #1\nb.ne 1b"
+                   : "+r"(rounds)
+                   :
+                   : "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11",
+                     "v12", "v13");
+}
+#undef TERN_STEP
+#undef TERN_ZERO
+
+constexpr ComputeProbe kIntProbes[] = {
     {"neon_dotprod", kCpuDotProd, kChains * 2.0 * 16, ComputeDotProd},
 };
+constexpr ComputeProbe kFloatProbes[] = {{"neon", kCpuNeon, kChains * 2.0 * 4, ComputeNeon}};
+constexpr std::array<ComputeProbe, 0> kBfloat16Probes = {};
 
 #else
 
-constexpr std::array<IntProbe, 0> kIntProbes = {};
+constexpr std::array<ComputeProbe, 0> kIntProbes = {}, kFloatProbes = {}, kBfloat16Probes = {};
 
 #endif
 
@@ -163,6 +198,8 @@ ReadFunction WidestRead([[maybe_unused]] CpuFeatures features) {
   return ReadWords;
 }
 
-std::span<const IntProbe> IntProbes() { return kIntProbes; }
+std::span<const ComputeProbe> IntProbes() { return kIntProbes; }
+std::span<const ComputeProbe> FloatProbes() { return kFloatProbes; }
+std::span<const ComputeProbe> Bfloat16Probes() { return kBfloat16Probes; }
 
 }  // namespace tern

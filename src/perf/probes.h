@@ -17,15 +17,18 @@ using ReadFunction = uint64_t (*)(const std::byte* data, size_t bytes, int64_t r
 /// The widest reading loop that this CPU has.
 ReadFunction WidestRead(CpuFeatures features);
 
-/// A loop of int8 multiply-adds into int32 that lives in registers.
-struct IntProbe {
+/// A loop of multiply-adds that lives in registers.
+struct ComputeProbe {
   std::string_view name;  // "avx512vnni"; as TERN_FORCE_ISA spells the instruction set
   CpuFeatures needs;
   double ops_per_round;         // multiplications and additions
   void (*run)(int64_t rounds);  // rounds >= 1
 };
 
-/// Those of this build, slowest first; whether one can run is for the caller to ask (needs).
-std::span<const IntProbe> IntProbes();
+/// Those of this build, slowest first; whether one can run is for the caller to ask (needs). Int8
+/// into int32; float32, fused; bfloat16 into float32.
+std::span<const ComputeProbe> IntProbes();
+std::span<const ComputeProbe> FloatProbes();
+std::span<const ComputeProbe> Bfloat16Probes();
 
 }  // namespace tern

@@ -126,12 +126,13 @@ std::string ShortNumber(double value) {
     double unit;
     std::string_view suffix;
   } kUnits[] = {{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}};
-  static constexpr double kPlainFrom = 1e-3, kPlainTo = 1e5;
+  static constexpr double kPlainFrom = 1e-3, kWholeFrom = 1e3, kPlainTo = 1e4;
   const double size = std::abs(value);
   if (size == 0) return "0";
   if (size >= kPlainTo)
     for (const auto& [unit, suffix] : kUnits)
       if (size >= unit) return fmt::format("{:.4g}{}", value / unit, suffix);
+  if (size >= kWholeFrom) return fmt::format("{:.0f}", value);
   if (size >= kPlainFrom) return fmt::format("{:.4g}", value);
   return size >= 1e-6 ? fmt::format("{:.4g}µ", value * 1e6) : fmt::format("{:.3g}n", value * 1e9);
 }

@@ -19,8 +19,9 @@ struct BackendOptions {
 /// Names in order of preference.
 std::vector<std::string_view> BackendNames();
 
-/// Creates a backend by name; "" or "auto" takes $TERN_FORCE_BACKEND, else the first that works
-/// here. Errors: kInvalidArgument for an unknown name (the message lists the known ones).
+/// Creates a backend by name; "cuda:1" is the second GPU, "cuda" the first; "" or "auto" takes
+/// $TERN_FORCE_BACKEND, else the first that works here. Errors: kInvalidArgument for an unknown
+/// name (the message lists the known ones).
 Result<std::unique_ptr<Backend>> CreateBackend(std::string_view name,
                                                const BackendOptions& options);
 

@@ -15,9 +15,23 @@ class TraceBackend final : public Backend {
   int threads() const override { return inner_->threads(); }
   ThreadLayout thread_layout() const override { return inner_->thread_layout(); }
   std::vector<KernelRange> kernel_ranges() const override { return inner_->kernel_ranges(); }
+  std::vector<BackendMemory> memory() const override { return inner_->memory(); }
 
   Result<Buffer> Allocate(size_t bytes) override { return inner_->Allocate(bytes); }
   Result<Buffer> Upload(std::span<const float> values) override { return inner_->Upload(values); }
+  int64_t pass_rows() const override { return inner_->pass_rows(); }
+  std::optional<uint64_t> free_memory() const override { return inner_->free_memory(); }
+  void Write(std::span<const std::byte> from, void* to) noexcept override {
+    inner_->Write(from, to);
+  }
+  Status Read(const void* from, std::span<std::byte> to) override {
+    TERN_TRY(Synchronize());
+    return inner_->Read(from, to);
+  }
+  Result<FloatView> Fetch(FloatView rows) override {
+    TERN_TRY(Synchronize());
+    return inner_->Fetch(rows);
+  }
   void Copy(const void* from, size_t bytes, void* to) noexcept override {
     Timed(
         "Copy", 0, nullptr,

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/rng.h"
 #include "grammar/grammar.h"
@@ -16,15 +17,16 @@ namespace {
 
 constexpr const char* kModel = TERN_SOURCE_DIR "/models/tern-stories.gguf";
 
-std::unique_ptr<Backend> NewBackend(int threads) {
-  auto backend = CreateBackend("cpu", {.threads = threads});
+std::unique_ptr<Backend> NewBackend(const char* name, int threads) {
+  auto backend = CreateBackend(name, {.threads = threads});
   EXPECT_TRUE(backend) << backend.error().message;
   return std::move(*backend);
 }
 
-std::unique_ptr<Engine> NewEngine(EngineOptions options, int threads = 2) {
+std::unique_ptr<Engine> NewEngine(EngineOptions options, int threads = 2,
+                                  const char* backend = "cpu") {
   options.session.model = kModel;
-  auto engine = Engine::Create(NewBackend(threads), options);
+  auto engine = Engine::Create(NewBackend(backend, threads), options);
   EXPECT_TRUE(engine) << engine.error().message;
   return std::move(*engine);
 }
@@ -79,20 +81,20 @@ Text Read(RequestHandle& handle) {
 }
 
 // Each request alone, by the generator, which has neither scheduler nor paging.
-const std::vector<Text>& Alone() {
-  static const std::vector<Text> texts = [] {
+const std::vector<Text>& Alone(const char* backend) {
+  static std::map<std::string, std::vector<Text>> of_backends;
+  std::vector<Text>& texts = of_backends[backend];
+  if (texts.empty()) {
     SessionOptions options;
     options.model = kModel;
-    auto session = Session::Open(NewBackend(1), options);
+    auto session = Session::Open(NewBackend(backend, 1), options);
     EXPECT_TRUE(session) << session.error().message;
-    std::vector<Text> all;
     for (const Request& request : Requests(*(*session)->tokenizer())) {
       const auto result = (*session)->NewGenerator().Generate(request.prompt, request.options, {});
       EXPECT_TRUE(result) << result.error().message;
-      all.push_back({result->ids, result->text, result->finish});
+      texts.push_back({result->ids, result->text, result->finish});
     }
-    return all;
-  }();
+  }
   return texts;
 }
 
@@ -100,13 +102,20 @@ struct Mix {
   const char* name;
   EngineOptions options;
   int threads;
+  const char* backend = "cpu";
 };
-void PrintTo(const Mix& mix, std::ostream* out) { *out << mix.name; }
+void PrintTo(const Mix& mix, std::ostream* out) { *out << mix.name << ", " << mix.backend; }
 
-class BatchInvariance : public testing::TestWithParam<Mix> {};
+class BatchInvariance : public testing::TestWithParam<Mix> {
+ protected:
+  void SetUp() override {
+    const auto there = CreateBackend(GetParam().backend, {});
+    if (!there) GTEST_SKIP() << there.error().message;
+  }
+};
 
 TEST_P(BatchInvariance, EachOf64RequestsGetsWhatItGetsAlone) {
-  const auto engine = NewEngine(GetParam().options, GetParam().threads);
+  const auto engine = NewEngine(GetParam().options, GetParam().threads, GetParam().backend);
   const auto requests = Requests(engine->tokenizer());
   std::vector<RequestHandle> handles;
   for (const Request& request : requests) {
@@ -117,7 +126,8 @@ TEST_P(BatchInvariance, EachOf64RequestsGetsWhatItGetsAlone) {
   // Some readers are slower than others.
   std::vector<Text> texts(handles.size());
   for (size_t i = handles.size(); i-- > 0;) texts[i] = Read(handles[i]);
-  for (size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(texts[i], Alone()[i]) << "request " << i;
+  const std::vector<Text>& alone = Alone(GetParam().backend);
+  for (size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(texts[i], alone[i]) << "request " << i;
   const Status ok = engine->CheckIntegrity();
   EXPECT_TRUE(ok) << ok.error().message;
   const EngineStats stats = engine->Stats();
@@ -129,13 +139,15 @@ TEST_P(BatchInvariance, EachOf64RequestsGetsWhatItGetsAlone) {
   EXPECT_EQ(stats.preempted > 0, options.kv_tokens > 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Mixes, BatchInvariance,
-    testing::Values(
-        Mix{"as it comes", {}, 2},
-        Mix{"no prefix cache, small chunks", {.token_budget = 40, .prefix_cache = false}, 1},
-        Mix{"guessing", {.token_budget = 128, .draft_tokens = 5}, 3},
-        Mix{"little memory", {.max_sequences = 16, .kv_tokens = 320, .draft_tokens = 3}, 2}));
+std::vector<Mix> Mixes(const char* backend) {
+  return {
+      {"as it comes", {}, 2, backend},
+      {"no prefix cache, small chunks", {.token_budget = 40, .prefix_cache = false}, 1, backend},
+      {"guessing", {.token_budget = 128, .draft_tokens = 5}, 3, backend},
+      {"little memory", {.max_sequences = 16, .kv_tokens = 320, .draft_tokens = 3}, 2, backend}};
+}
+INSTANTIATE_TEST_SUITE_P(Mixes, BatchInvariance, testing::ValuesIn(Mixes("cpu")));
+INSTANTIATE_TEST_SUITE_P(Gpu, BatchInvariance, testing::ValuesIn(Mixes("cuda")));
 
 TEST(Engine, AnswersToOnePromptAreThoseOfTheirSeeds) {
   const auto engine = NewEngine({});
@@ -241,7 +253,7 @@ TEST(Engine, MemoryBudgets) {
   EngineOptions options;
   options.session.model = kModel;
   options.memory_budget = 1000;
-  const auto tiny = Engine::Create(NewBackend(1), options);
+  const auto tiny = Engine::Create(NewBackend("cpu", 1), options);
   ASSERT_FALSE(tiny);
   EXPECT_EQ(tiny.error().code, Code::kResourceExhausted);
   EXPECT_TRUE(tiny.error().message.starts_with(
@@ -262,8 +274,13 @@ TEST(Engine, MemoryBudgets) {
             "the prompt has 128 tokens, expected at most 127 in a context of 128");
 }
 
-TEST(Engine, EmbeddingsDontDependOnTheMix) {
-  const auto one = NewEngine({.token_budget = 8}, 1), many = NewEngine({}, 3);
+class Embeddings : public testing::TestWithParam<const char*> {};
+
+TEST_P(Embeddings, DontDependOnTheMix) {
+  const auto there = CreateBackend(GetParam(), {});
+  if (!there) GTEST_SKIP() << there.error().message;
+  const auto one = NewEngine({.token_budget = 8}, 1, GetParam());
+  const auto many = NewEngine({}, 3, GetParam());
   std::vector<std::vector<TokenId>> inputs;
   for (const Request& request : Requests(one->tokenizer())) inputs.push_back(request.prompt);
   inputs.resize(12);
@@ -278,6 +295,9 @@ TEST(Engine, EmbeddingsDontDependOnTheMix) {
     EXPECT_NEAR(norm, 1, 1e-5);
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(All, Embeddings, testing::Values("cpu"));
+INSTANTIATE_TEST_SUITE_P(Gpu, Embeddings, testing::Values("cuda"));
 
 }  // namespace
 }  // namespace tern

@@ -11,7 +11,9 @@
 namespace tern {
 namespace {
 
-constexpr int64_t kBlocks = 48, kLength = 300, kRows = 64;
+constexpr int64_t kBlocks = 48, kLength = 300;
+constexpr int64_t kRows = 64;  // of a chunk when a sequence is alone
+constexpr int64_t kMostRows = 600;
 
 std::vector<TokenId> Tokens(int seed, int64_t count = kLength) {
   std::vector<TokenId> ids;
@@ -38,23 +40,27 @@ struct Mix {
 struct Subject {
   const char* backend;
   KvType kv;
+  OptimizationLevel level = OptimizationLevel::kAggressive;
 };
 void PrintTo(const Subject& subject, std::ostream* out) {
-  *out << subject.backend << ", keys of type " << static_cast<int>(subject.kv);
+  *out << subject.backend << ", keys of type " << static_cast<int>(subject.kv) << ", level "
+       << OptimizationName(subject.level);
 }
 
 class PagedCache : public testing::TestWithParam<Subject> {
  protected:
   void SetUp() override {
-    auto backend = CreateBackend(GetParam().backend, {.threads = 2});
-    ASSERT_TRUE(backend) << backend.error().message;
-    auto session =
-        Session::Open(std::move(*backend), {.model = TERN_SOURCE_DIR "/models/tern-stories.gguf",
-                                            .need_tokenizer = false,
-                                            .kv = GetParam().kv,
-                                            .context = kLength,
-                                            .max_rows = kRows,
-                                            .logit_rows = kRows});
+    auto backend = CreateBackend(GetParam().backend, {.threads = 2, .level = GetParam().level});
+    if (!backend) GTEST_SKIP() << backend.error().message;
+    SessionOptions options;
+    options.model = TERN_SOURCE_DIR "/models/tern-stories.gguf";
+    options.need_tokenizer = false;
+    options.kv = GetParam().kv;
+    options.context = kLength;
+    options.sequences = kMostRows / kLength;  // a pass of theirs may be so long
+    options.max_rows = options.logit_rows = kMostRows;
+    options.level = GetParam().level;
+    auto session = Session::Open(std::move(*backend), options);
     ASSERT_TRUE(session) << session.error().message;
     session_ = std::move(*session);
     auto cache = session_->decoder().CreateCache(kBlocks);
@@ -88,6 +94,37 @@ class PagedCache : public testing::TestWithParam<Subject> {
     return bits;
   }
 
+  // The sequences from the beginning, in passes of so many rows of each; then each of them alone.
+  void ExpectSameAsAlone(const std::vector<std::vector<int64_t>>& passes) {
+    const std::vector<std::vector<TokenId>> ids = {Tokens(1), Tokens(2), Tokens(3)};
+    std::vector<std::vector<BlockId>> tables(3);
+    for (BlockId i = 0; i < 10; ++i)
+      for (BlockId s = 0; s < 3; ++s)
+        tables[static_cast<size_t>(s)].push_back((3 * i + s) * 29 % kBlocks);
+    std::vector<std::vector<uint32_t>> got(3);
+    int64_t at[3] = {0, 0, 0};
+    for (const std::vector<int64_t>& counts : passes) {
+      Mix mix;
+      for (size_t s = 0; s < 3; ++s) mix.Add(ids[s], static_cast<int32_t>(s), at[s], counts[s]);
+      const auto bits = Run(mix, tables);
+      auto from = bits.begin();
+      const auto vocab = std::ssize(bits) / std::ssize(mix.tokens);
+      for (size_t s = 0; s < 3; ++s) {
+        got[s].insert(got[s].end(), from, from + counts[s] * vocab);
+        from += counts[s] * vocab;
+        at[s] += counts[s];
+      }
+    }
+    for (size_t s = 0; s < 3; ++s) {
+      const auto want = Alone(ids[s], 0, at[s]);
+      ASSERT_EQ(got[s].size(), want.size());
+      const auto different = std::mismatch(got[s].begin(), got[s].end(), want.begin());
+      const auto vocab = std::ssize(want) / at[s];
+      EXPECT_TRUE(different.first == got[s].end())
+          << "sequence " << s << ", position " << (different.first - got[s].begin()) / vocab;
+    }
+  }
+
   static void Append(FloatView logits, int64_t row, std::vector<uint32_t>& bits) {
     const auto more = test::Bits({logits.Row(row), static_cast<size_t>(logits.cols)});
     bits.insert(bits.end(), more.begin(), more.end());
@@ -98,36 +135,25 @@ class PagedCache : public testing::TestWithParam<Subject> {
 };
 
 TEST_P(PagedCache, ThreeSequencesInScatteredBlocksAndMixedBatches) {
-  std::vector<std::vector<TokenId>> ids = {Tokens(1), Tokens(2), Tokens(3)};
-  std::vector<std::vector<BlockId>> tables(3);
-  for (BlockId i = 0; i < 10; ++i)
-    for (BlockId s = 0; s < 3; ++s)
-      tables[static_cast<size_t>(s)].push_back((3 * i + s) * 29 % kBlocks);
-  // Chunks of different lengths in turn, then decode: a row of one sequence between chunks.
-  std::vector<std::vector<uint32_t>> got(3);
-  int64_t at[3] = {0, 0, 0};
-  for (int step = 0; step < 12; ++step) {
-    Mix mix;
-    int64_t counts[3];
-    for (int32_t s = 0; s < 3; ++s) {
-      const int64_t wanted = (step + s) % 3 == 0 ? 1 : 20 + 3 * s;
-      counts[s] = std::min(wanted, kLength - at[s]);
-      mix.Add(ids[static_cast<size_t>(s)], s, at[s], counts[s]);
-      at[s] += counts[s];
-    }
-    const auto bits = Run(mix, tables);
-    auto from = bits.begin();
-    const auto vocab = static_cast<int64_t>(bits.size()) / std::ssize(mix.tokens);
-    for (size_t s = 0; s < 3; ++s) {
-      got[s].insert(got[s].end(), from, from + counts[s] * vocab);
-      from += counts[s] * vocab;
-    }
+  // Chunks of different lengths in turn, and a row of one sequence between chunks.
+  std::vector<std::vector<int64_t>> passes;
+  for (int64_t pass = 0; pass < 12; ++pass) {
+    std::vector<int64_t>& counts = passes.emplace_back();
+    for (int64_t s = 0; s < 3; ++s) counts.push_back((pass + s) % 3 == 0 ? 1 : 20 + 3 * s);
   }
-  for (size_t s = 0; s < 3; ++s) {
-    EXPECT_GT(at[s], 150);
-    EXPECT_TRUE(got[s] == Alone(ids[s], 0, at[s])) << "sequence " << s;
-  }
+  ExpectSameAsAlone(passes);
 }
+
+// A backend may run the first passes of a shape as they are, and replay a recording later.
+TEST_P(PagedCache, SingleRowsAndDraftsAreAsInAPrompt) {
+  std::vector<std::vector<int64_t>> passes = {{30, 17, 90}};
+  for (const int64_t rows : {1, 1, 1, 1, 3, 5, 8, 9})
+    for (int pass = 0; pass < 5; ++pass) passes.push_back({rows, 1, pass == 2 ? 0 : rows});
+  for (int pass = 0; pass < 20; ++pass) passes.push_back({1, 1, 1});
+  ExpectSameAsAlone(passes);
+}
+
+TEST_P(PagedCache, HundredsOfRowsInAPass) { ExpectSameAsAlone({{280, 3, 290}, {1, 280, 10}}); }
 
 TEST_P(PagedCache, APrefixIsSharedAndCopiedOnWrite) {
   // Two sequences with the same 80 tokens: two blocks and a half.
@@ -165,9 +191,17 @@ TEST_P(PagedCache, HiddenStatesAreThoseBeforeTheHead) {
   ASSERT_TRUE(hidden) << hidden.error().message;
   EXPECT_EQ(hidden->rows, 2);
   ASSERT_EQ(hidden->cols, session_->model().config.dim);
-  std::vector<float> logits(static_cast<size_t>(2 * session_->model().config.vocab));
-  session_->backend().Logits(*hidden, session_->model().Head(),
-                             {logits.data(), 2, session_->model().config.vocab});
+  // On the host now; the head wants them where the backend computes.
+  Backend& backend = session_->backend();
+  const int64_t vocab = session_->model().config.vocab;
+  const auto there =
+      backend.Upload({hidden->data, static_cast<size_t>(2 * session_->model().config.dim)});
+  std::vector<float> logits(static_cast<size_t>(2 * vocab));
+  const auto out = backend.Allocate(logits.size() * sizeof(float));
+  ASSERT_TRUE(there && out);
+  backend.Logits({there->as<float>(), 2, hidden->cols}, session_->model().Head(),
+                 {out->as<float>(), 2, vocab});
+  ASSERT_TRUE(backend.Read(out->as<void>(), std::as_writable_bytes(std::span(logits))));
   std::vector<uint32_t> want = Alone(ids, 39, 1);
   const auto other = Alone(ids, 3, 1);
   want.insert(want.end(), other.begin(), other.end());
@@ -194,6 +228,21 @@ TEST_P(PagedCache, BadTablesAreErrors) {
   EXPECT_EQ(error({0, 1}), "sequence -1 of 1");
 }
 
+TEST_P(PagedCache, TooLargeACacheIsAnErrorAndNoMore) {
+  const auto refused = session_->decoder().CreateCache(int64_t{1} << 40);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kResourceExhausted);
+  EXPECT_TRUE(refused.error().message.starts_with("KV cache of 35184372088832 positions ("))
+      << refused.error().message;
+  EXPECT_EQ(Alone(Tokens(1), 0, 1).size(), 4096u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Gpu, PagedCache,
+                         testing::Values(Subject{"cuda", KvType::kF32},
+                                         Subject{"cuda", KvType::kF16},
+                                         Subject{"cuda", KvType::kBf16},
+                                         Subject{"cuda", KvType::kInt8},
+                                         Subject{"cuda", KvType::kF16, OptimizationLevel::kNone}));
 INSTANTIATE_TEST_SUITE_P(All, PagedCache,
                          testing::Values(Subject{"cpu", KvType::kF32}, Subject{"cpu", KvType::kF16},
                                          Subject{"cpu", KvType::kBf16},

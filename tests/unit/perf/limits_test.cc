@@ -39,11 +39,12 @@ TEST(Probes, TheWidestReadSeesEveryByte) {
 }
 
 TEST(Probes, EachUsableOneAddsUpWhatItsLoopSays) {
-  for (const IntProbe& probe : IntProbes()) {
-    if ((probe.needs & DetectCpu()) != probe.needs) continue;
-    EXPECT_GT(probe.ops_per_round, 0);
-    probe.run(3);
-  }
+  for (const auto& probes : {IntProbes(), FloatProbes(), Bfloat16Probes()})
+    for (const ComputeProbe& probe : probes) {
+      if ((probe.needs & DetectCpu()) != probe.needs) continue;
+      EXPECT_GT(probe.ops_per_round, 0);
+      probe.run(3);
+    }
 }
 
 TEST(Limits, EveryRowHasAFigureForOneThreadAndForAll) {
@@ -58,9 +59,19 @@ TEST(Limits, EveryRowHasAFigureForOneThreadAndForAll) {
     EXPECT_GT(limit.one, 0) << limit.name;
     EXPECT_GT(limit.all, 0) << limit.name;
   }
-  for (const IntProbe& probe : IntProbes())
+  for (const ComputeProbe& probe : IntProbes())
     EXPECT_EQ(machine.Find(IntLimitName(probe.name)) != nullptr,
               (probe.needs & DetectCpu()) == probe.needs);
+}
+
+TEST(Limits, AWorkingSetIsReadFromTheCacheThatHoldsIt) {
+  const LimitOptions quick{.threads = 2, .seconds = 1e-6, .runs = 1, .dram_bytes = 1 << 20};
+  const Limit small = MeasureReadOf(1 << 16, quick);
+  EXPECT_EQ(small.name, "cache read");
+  EXPECT_EQ(small.bytes, uint64_t{1} << 15);
+  EXPECT_GT(small.all, 0);
+  EXPECT_EQ(MeasureReadOf(0, quick).bytes, 512u);
+  EXPECT_EQ(MeasureReadOf(uint64_t{1} << 40, quick).name, kDramRead);
 }
 
 TEST(Limits, MeasuringCanBeStopped) {

@@ -90,6 +90,8 @@ TEST(ShortNumber, IsOfFourDigitsWithAUnitWhereItIsLarge) {
   EXPECT_EQ(ShortNumber(-0.0), "0");
   EXPECT_EQ(ShortNumber(0.25), "0.25");
   EXPECT_EQ(ShortNumber(1500), "1500");
+  EXPECT_EQ(ShortNumber(9999.9), "10000");
+  EXPECT_EQ(ShortNumber(10000), "10k");
   EXPECT_EQ(ShortNumber(1234567), "1.235M");
   EXPECT_EQ(ShortNumber(-2e12), "-2T");
   EXPECT_EQ(ShortNumber(2e-5), "20µ");
