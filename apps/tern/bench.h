@@ -1,6 +1,7 @@
 // The kinds of measurement of `tern bench`, each in a file bench_*.cc of its own.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,12 @@ struct BenchOptions {
   int repetitions = 5;
   bool skip_limits = false;
   std::string output = "md";
+  std::string report;                // folder; "": no page
+  std::vector<std::string> history;  // files with earlier measurements
+  // Rows of the page alone, for what the lists above don't say: decodes of one test at other batch
+  // sizes and depths, and all tests of one sequence with other numbers of threads.
+  std::vector<int64_t> more_sequences, more_depths;
+  std::vector<int> more_threads;
 
   bool limits = false;
   bool kernels = false;
@@ -46,6 +53,15 @@ Result<int> BenchKernels(const BenchOptions& options);
 Result<int> BenchBitLinear(const BenchOptions& options);
 /// Against another program with llama-bench's options, in turn.
 Result<int> BenchVersus(const BenchOptions& options);
+
+/// The product's own targets: a table of what was wanted and found; 3 when one is missed. What this
+/// machine has no figure for is absent, not missed.
+Result<int> BenchProduct(const BenchOptions& options);
+
+/// Rows of one layer for each of the options' batches and threads. Called with each row as it is
+/// there.
+Result<std::vector<Record>> MeasureBitLinear(const BenchOptions& options,
+                                             const std::function<void(const Record&)>& row);
 
 /// Prints the rows in the form asked for, unless that is md, for which each kind has a table of its
 /// own. `table` is the name in SQL.

@@ -140,15 +140,10 @@ void PrintLine(const Record& record) {
 
 }  // namespace
 
-Result<int> BenchBitLinear(const BenchOptions& options) {
-  TERN_ASSIGN_OR_RETURN(const std::vector<Target> targets, ReadTargets(options));
-  CatchInterrupts(OnSecondInterrupt::kExit);
+Result<std::vector<Record>> MeasureBitLinear(const BenchOptions& options,
+                                             const std::function<void(const Record&)>& row) {
   const Size size = kSizes.at(options.size);
   std::vector<Record> records;
-  if (options.output == "md")
-    fmt::print(
-        "| layer | backend | threads | ops/s | P50 / P95 / P99 ms | TOPS | layer MB | process MB "
-        "|\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
   for (const int threads : options.threads.empty() ? std::vector<int>{1} : options.threads) {
     TERN_ASSIGN_OR_RETURN(const auto backend,
                           CreateBackend(options.model.backend, {.threads = threads}));
@@ -162,9 +157,23 @@ Result<int> BenchBitLinear(const BenchOptions& options) {
         measured.seconds.insert(measured.seconds.end(), seconds.begin(), seconds.end());
       }
       records.push_back(ToRecord(size, batch, *backend, layer, measured));
-      if (options.output == "md") PrintLine(records.back());
+      row(records.back());
     }
   }
+  return records;
+}
+
+Result<int> BenchBitLinear(const BenchOptions& options) {
+  TERN_ASSIGN_OR_RETURN(const std::vector<Target> targets, ReadTargets(options));
+  CatchInterrupts(OnSecondInterrupt::kExit);
+  const bool table = options.output == "md";
+  if (table)
+    fmt::print(
+        "| layer | backend | threads | ops/s | P50 / P95 / P99 ms | TOPS | layer MB | process MB "
+        "|\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
+  TERN_ASSIGN_OR_RETURN(const auto records, MeasureBitLinear(options, [&](const Record& record) {
+                          if (table) PrintLine(record);
+                        }));
   PrintRecords(records, options, "tern_bitlinear");
   return Verdict(records, targets);
 }

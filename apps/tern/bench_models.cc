@@ -5,6 +5,7 @@
 
 #include "backend/cpu/kernel_list.h"
 #include "bench.h"
+#include "bench_report.h"
 #include "command.h"
 #include "engine/benchmark.h"
 #include "interrupt.h"
@@ -12,7 +13,10 @@
 namespace tern::cli {
 namespace {
 
-// All tests at one depth, then those of the next, as llama-bench orders them.
+constexpr int64_t kProfiledTokens = 32;  // that are decoded for the page's roofline
+
+// All tests at one depth, then those of the next, as llama-bench orders them; then what only a page
+// wants.
 std::vector<BenchmarkTest> TestsOf(const BenchOptions& options) {
   std::vector<BenchmarkTest> tests;
   for (const int64_t depth : options.depths) {
@@ -23,6 +27,12 @@ std::vector<BenchmarkTest> TestsOf(const BenchOptions& options) {
         if (generate > 0)
           tests.push_back({.generate = generate, .depth = depth, .sequences = sequences});
   }
+  const int64_t generate = options.generates.front();
+  if (generate == 0) return tests;
+  for (const int64_t sequences : options.more_sequences)
+    tests.push_back({.generate = generate, .depth = options.depths[0], .sequences = sequences});
+  for (const int64_t depth : options.more_depths)
+    tests.push_back({.generate = generate, .depth = depth, .sequences = options.sequences[0]});
   return tests;
 }
 
@@ -40,27 +50,42 @@ class ModelBench {
   Result<int> Run() {
     if (tests_.empty()) return UsageError("-p and -n are all 0: nothing to measure");
     TERN_ASSIGN_OR_RETURN(const std::vector<Target> targets, ReadTargets(options_));
+    std::optional<OutputFolder> folder;
+    if (!options_.report.empty()) {  // what can't be written shouldn't be measured first
+      TERN_ASSIGN_OR_RETURN(folder, OutputFolder::Open(options_.report));
+      TERN_ASSIGN_OR_RETURN(page_.history, ReadHistory(options_.history));
+    }
     CatchInterrupts(OnSecondInterrupt::kExit);
     if (options_.output == "md") fmt::print("{}", BenchmarkTableHead());
     for (const std::string& model :
          options_.models.empty() ? std::vector<std::string>{""} : options_.models)
-      for (const int threads : options_.threads.empty() ? std::vector<int>{0} : options_.threads)
-        TERN_TRY(RunModel(model, threads));
+      TERN_TRY(RunModel(model));
     PrintRecords(records_, options_, "tern_bench");
+    if (folder) TERN_TRY(WriteReport(*folder, std::move(page_)));
     return Verdict(records_, targets);
   }
 
  private:
-  Status RunModel(const std::string& model, int threads) {
+  Status RunModel(const std::string& model) {
+    for (const int threads : options_.more_threads) TERN_TRY(RunThreads(model, threads, true));
+    for (const int threads : options_.threads.empty() ? std::vector<int>{0} : options_.threads)
+      TERN_TRY(RunThreads(model, threads, false));
+    return {};
+  }
+
+  // few: tests of one sequence at the first depth.
+  Status RunThreads(const std::string& model, int threads, bool few) {
+    OpRecorder recorder;
     ModelOptions model_options = options_.model;
     model_options.model = model;
     model_options.threads = threads;
     const int64_t sequences = Largest(tests_, [](const auto& test) { return test.sequences; });
     TERN_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session,
-                          OpenSession(model_options, NeedsOf(sequences)));
+                          OpenSession(model_options, NeedsOf(sequences, recorder)));
     TERN_ASSIGN_OR_RETURN(const BenchmarkLimits limits, LimitsOf(*session));
     const BenchmarkSubject subject = SubjectOf(*session, limits);
     for (const BenchmarkTest& test : tests_) {
+      if (few && (test.sequences > 1 || test.depth != options_.depths[0])) continue;
       TERN_ASSIGN_OR_RETURN(
           const BenchmarkRow row,
           RunBenchmark(*session, test, subject, {.repetitions = options_.repetitions},
@@ -68,18 +93,39 @@ class ModelBench {
       if (options_.output == "md") fmt::print("{}", BenchmarkTableLine(row));
       std::fflush(stdout);
       records_.push_back(row.ToRecord());
+      page_.rows.push_back(row);
     }
+    return options_.report.empty() || few ? Status() : TakeApart(*session, recorder, subject);
+  }
+
+  // For the page's roofline.
+  Status TakeApart(Session& session, OpRecorder& recorder, const BenchmarkSubject& subject) {
+    const ProfileOptions run{.prompt = options_.prompts[0],
+                             .generate = std::min(options_.generates[0], kProfiledTokens),
+                             .depth = options_.depths[0],
+                             .sequences = options_.sequences[0],
+                             .repetitions = 1};
+    if (run.prompt + run.generate == 0) return {};
+    ProfileLimits limits;
+    if (!options_.skip_limits && ComputesOnCpus(session.backend()))
+      limits = MeasureProfileLimits(session, run);
+    TERN_ASSIGN_OR_RETURN(Profile profile, RunProfile(session, recorder, subject, limits, run,
+                                                      [](const std::string& what) {
+                                                        PrintNote(what);
+                                                        return !Interrupted();
+                                                      }));
+    page_.profiles.push_back(std::move(profile));
     return {};
   }
 
-  SessionNeeds NeedsOf(int64_t sequences) const {
+  SessionNeeds NeedsOf(int64_t sequences, OpRecorder& recorder) const {
     return {
         .tokenizer = false,
         // A pass takes no more rows than the context has positions.
         .context = Largest(
             tests_, [](const auto& test) { return std::max(test.positions(), test.sequences); }),
-        .max_rows = std::max<int64_t>(512, sequences),
-        .logit_rows = sequences};
+        .logit_rows = sequences,
+        .observer = options_.report.empty() ? nullptr : &recorder};
   }
 
   // Measured once for a number of threads.
@@ -109,6 +155,7 @@ class ModelBench {
   const std::vector<BenchmarkTest> tests_;
   std::map<int, BenchmarkLimits> limits_;  // by threads
   std::vector<Record> records_;
+  BenchPage page_;
 };
 
 }  // namespace

@@ -10,15 +10,18 @@
 #include "interrupt.h"
 #include "model_options.h"
 #include "sampling_options.h"
+#include "text_format.h"
 
 namespace tern::cli {
 namespace {
 
 constexpr int64_t kMaxTokens = 128;
 constexpr int64_t kMaxWorkers = 256;
+
 struct Options {
   ModelOptions model;
   SamplingOptions sampling;
+  TextFormat format;
   std::string input, output;
   std::string mode = "sequential";
   int64_t workers = 8;
@@ -38,7 +41,8 @@ StreamingConfig ToStreaming(const Options& options) {
 }
 
 /// Of everything besides the lines that shapes the answers.
-uint64_t SettingsDigest(const Options& options, const GenerationOptions& g, const Engine& engine) {
+uint64_t SettingsDigest(const Options& options, const GenerationOptions& g,
+                        const std::string& grammar, const Engine& engine) {
   const ModelOptions& m = options.model;
   const ModelConfig& config = engine.model().config;
   uint64_t bytes = 0;
@@ -55,6 +59,7 @@ uint64_t SettingsDigest(const Options& options, const GenerationOptions& g, cons
                   p.seed, g.max_tokens, g.ignore_eos);
   std::string all = fmt::format("{}\n{}\n{}\n{}", model, compute, sampling, options.chat);
   for (const std::string& stop : g.stop) all += fmt::format("\n{}:{}", stop.size(), stop);
+  if (!grammar.empty()) all += "\ngrammar:" + grammar;
   return Digest(all);
 }
 
@@ -71,16 +76,18 @@ void PrintSummary(const Options& options, const BatchCounts& counts, const Engin
 Result<int> Batch(const Options& options) {
   SamplingOptions sampling = options.sampling;
   if (!sampling.seed) sampling.seed = 0;  // a run that goes on has to know it
-  const GenerationOptions generation = ToGenerationOptions(sampling, kMaxTokens);
+  GenerationOptions generation = ToGenerationOptions(sampling, kMaxTokens);
   if (const Status legal = CheckSampling(generation.sampling); !legal)
     return UsageError("{}", legal.error().message);
+  TERN_ASSIGN_OR_RETURN(const NamedGrammar form, ReadTextFormat(options.format));
+  generation.grammar = form.grammar;
   TERN_ASSIGN_OR_RETURN(PromptFile prompts, PromptFile::Open(options.input, generation));
   EngineOptions engine_options;
   engine_options.max_sequences = options.workers;
   TERN_ASSIGN_OR_RETURN(const auto engine, OpenEngine(options.model, engine_options));
   TERN_ASSIGN_OR_RETURN(
       const auto results,
-      ResultFile::Open(options.output, SettingsDigest(options, generation, *engine)));
+      ResultFile::Open(options.output, SettingsDigest(options, generation, form.source, *engine)));
   TERN_ASSIGN_OR_RETURN(const int64_t total, results->CheckAgainst(prompts, options.input));
   if (results->cut_bytes() > 0)
     PrintNote(fmt::format("{}: cut {} bytes of a line that an earlier run did not finish",
@@ -108,7 +115,8 @@ Action Define(CLI::App& app) {
   app.add_option(
          "--input", options->input,
          "Prompts: .txt, one a line; .csv with a column prompt, perhaps id; .jsonl, objects "
-         "with prompt or messages, perhaps id, max_tokens, temperature, seed, stop, ...")
+         "with prompt or messages, perhaps id, max_tokens, temperature, seed, stop, grammar, "
+         "json_schema, ...")
       ->option_text("FILE")
       ->required();
   app.add_option(
@@ -130,6 +138,7 @@ Action Define(CLI::App& app) {
                "Prompts are messages to the model in its chat format, not texts to continue");
   AddSamplingOptions(app, options->sampling, kMaxTokens);
   app.get_option("--seed")->description("Line i of the prompts draws with N + i (default 0)");
+  AddTextFormat(app, options->format);
   AddModelOptions(app, options->model,
                   kModelName | kModelLayout | kModelTokenizer | kModelContext | kModelCompute);
   return [options] { return Batch(*options); };

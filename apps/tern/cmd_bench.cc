@@ -3,11 +3,23 @@
 
 #include "bench.h"
 #include "command.h"
+#include "platform/cpu_set.h"
 
 namespace tern::cli {
 namespace {
 
+// What a page wants to show and the user left open.
+void Widen(const CLI::App& app, BenchOptions& options) {
+  const auto open = [&app](const char* name) { return app.count(name) == 0; };
+  if (open("--npl")) options.more_sequences = {2, 4, 8};
+  if (open("--n-depth")) options.more_depths = {256, 1024};
+  if (!open("--threads")) return;
+  for (int threads = 1; threads < UsableCpuCount(); threads *= 2)
+    options.more_threads.push_back(threads);
+}
+
 Result<int> Bench(const BenchOptions& options) {
+  if (TargetPreset(options.targets_file)) return BenchProduct(options);
   if (options.limits) return BenchLimits(options);
   if (options.kernels) return BenchKernels(options);
   if (options.bitlinear) return BenchBitLinear(options);
@@ -48,6 +60,15 @@ void AddTests(CLI::App& app, BenchOptions& options) {
   app.add_option("-o,--output", options.output, "md (default), csv, json, jsonl or sql")
       ->option_text("FORMAT")
       ->check(CLI::IsMember({"md", "csv", "json", "jsonl", "sql"}));
+  app.add_option(
+         "--report", options.report,
+         "Also write one page with tables, plots and how to measure it again there; measures "
+         "batches, depths and threads too where no option says which")
+      ->option_text("DIR");
+  AddList(app, "--history", options.history, "FILE,..",
+          "Earlier measurements for --report: bench.json of a report, rows of -o json, a baseline "
+          "file of tern perf; those of the same folder are known")
+      ->needs("--report");
   app.add_flag("--no-limits", options.skip_limits,
                "Don't measure the machine first: no percentages");
 }
@@ -81,6 +102,8 @@ void AddKinds(CLI::App& app, BenchOptions& options) {
   auto* versus_model =
       app.add_option("--versus-model", options.versus_model, "Its model (default: ours)")
           ->option_text("FILE");
+  for (CLI::Option* kind : {limits, kernels, bitlinear, versus})
+    kind->excludes(app.get_option("--report"));
   for (CLI::Option* option :
        {limits, kernels, shape, cold, bitlinear, batch, size, versus, versus_model})
     option->group(kGroup);
@@ -108,7 +131,7 @@ void AddTargets(CLI::App& app, BenchOptions& options) {
       "Megabytes that the process may use (--bitlinear)");
   add("--targets", options.targets_file, "FILE",
       "JSON: {\"tg128\": {\"min_rate\": 30, \"max_p99_ms\": 40}}: any field of -o json, \"*\" for "
-      "every row");
+      "every row. Or \"product\": measures and judges the targets that tern set out with");
 }
 
 Action Define(CLI::App& app) {
@@ -117,7 +140,10 @@ Action Define(CLI::App& app) {
   AddKinds(app, *options);
   AddTargets(app, *options);
   AddModelOptions(app, options->model, kModelLayout | kModelBackend);
-  return [options] { return Bench(*options); };
+  return [options, &app] {
+    if (!options->report.empty()) Widen(app, *options);
+    return Bench(*options);
+  };
 }
 
 }  // namespace
@@ -126,9 +152,11 @@ const Command kBenchCommand = {
     "bench", "How fast, and how near to the machine's limits",
     "  tern bench\n"
     "  tern bench -m model.gguf -p 512 -n 128 -d 0,4096 -npl 1,32 -o json\n"
+    "  tern bench -m model.gguf -p 512 -n 64 -r 3 --report report\n"
     "  tern bench --limits\n"
     "  tern bench --kernels --shape 1x2560x2560,512x2560x2560\n"
     "  tern bench --bitlinear --batch 1 --target-ops 300000 --target-latency-ms 1\n"
+    "  tern bench --targets product\n"
     "  tern bench --versus ./llama-bench -m 2b4t.gguf -p 512 -n 64 -r 3",
     Define};
 

@@ -11,6 +11,7 @@
 #include "line_reader.h"
 #include "model_options.h"
 #include "sampling_options.h"
+#include "text_format.h"
 #include "text_input.h"
 #include "tokenizer/chat_template.h"
 
@@ -32,6 +33,7 @@ constexpr const char* kHelp =
 struct Options {
   ModelOptions model;
   SamplingOptions sampling;
+  TextFormat format;
   std::string system;
   std::string chat_template;
   bool no_thinking = false;
@@ -39,14 +41,17 @@ struct Options {
 
 class Chat {
  public:
-  Chat(Session& session, ChatTemplate chat_template, const Options& options)
+  Chat(Session& session, ChatTemplate chat_template, const Options& options,
+       std::shared_ptr<const Grammar> grammar)
       : session_(session),
         tokenizer_(*session.tokenizer()),
         generator_(session.NewGenerator()),
         generation_(ToGenerationOptions(options.sampling, kMaxTokens)),
         template_(std::move(chat_template)),
         no_thinking_(options.no_thinking),
-        conversation_(options.system) {}
+        conversation_(options.system) {
+    generation_.grammar = std::move(grammar);
+  }
 
   /// Until the user has had enough.
   void Run() {
@@ -233,10 +238,11 @@ Result<int> ChatCommand(const Options& options) {
   if (const Status legal = CheckSampling(options.sampling.params); !legal)
     return UsageError("{}", legal.error().message);
   TERN_TRY(CheckUtf8("system message", options.system));
+  TERN_ASSIGN_OR_RETURN(NamedGrammar form, ReadTextFormat(options.format));
   TERN_ASSIGN_OR_RETURN(const auto session, OpenSession(options.model, {}));
   TERN_ASSIGN_OR_RETURN(ChatTemplate chat_template, TemplateOf(*session, options));
   CatchInterrupts(OnSecondInterrupt::kIgnore);
-  Chat(*session, std::move(chat_template), options).Run();
+  Chat(*session, std::move(chat_template), options, std::move(form.grammar)).Run();
   return kExitOk;
 }
 
@@ -251,6 +257,7 @@ Action Define(CLI::App& app) {
   app.add_flag("--no-thinking", options->no_thinking,
                "Models that think before they answer (Qwen3) answer at once");
   AddSamplingOptions(app, options->sampling, kMaxTokens);
+  AddTextFormat(app, options->format);
   AddModelOptions(app, options->model,
                   kModelName | kModelLayout | kModelTokenizer | kModelContext | kModelCompute);
   return [options] { return ChatCommand(*options); };

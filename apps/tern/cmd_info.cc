@@ -4,6 +4,7 @@
 
 #include "command.h"
 #include "human.h"
+#include "info_devices.h"
 #include "info_plan.h"
 #include "json_lines.h"
 #include "model_report.h"
@@ -16,6 +17,7 @@ struct Options {
   bool tensors = false;
   bool kernels = false;
   bool plan = false;
+  bool devices = false;
   bool json = false;
 };
 
@@ -91,6 +93,7 @@ void PrintReport(const ModelReport& report, bool tensors) {
 }
 
 Result<int> Info(const Options& options) {
+  if (options.devices) return PrintDevices(options.json);
   if (options.kernels) return PrintKernels(options.json);
   if (options.plan) return PrintPlan(options.model, options.json);
   TERN_ASSIGN_OR_RETURN(const ModelReport report, ReportModel(options.model));
@@ -110,6 +113,9 @@ Action Define(CLI::App& app) {
       app.add_flag("--kernels", options->kernels,
                    "List the kernels of this build instead: which one runs for how many "
                    "rows, and why the others don't");
+  app.add_flag("--devices", options->devices,
+               "List what models can run on instead: the names that --device takes")
+      ->excludes(kernels);
   app.add_flag("--plan", options->plan,
                "Load the model and print how it will be run instead: kernels, threads, joined "
                "operations, where the weights are")
@@ -124,7 +130,8 @@ const Command kInfoCommand = {"info", "What a model file is, and whether tern ca
                               "  tern info model.gguf\n"
                               "  tern info model.gguf --tensors --json\n"
                               "  tern info model.gguf --plan --opt basic\n"
-                              "  tern info --kernels",
+                              "  tern info --kernels\n"
+                              "  tern info --devices",
                               Define};
 
 }  // namespace tern::cli

@@ -20,11 +20,6 @@ struct ProfileCommandOptions {
   bool skip_limits = false;
 };
 
-// A device's limits aren't those of the CPUs.
-bool ComputesOnCpus(const Backend& backend) {
-  return backend.name() == "cpu" || backend.name() == "reference";
-}
-
 // With librsvg's program, where it is installed.
 void WritePng(const OutputFolder& folder) {
   const auto made = RunAndRead({"rsvg-convert", "--zoom", "2", "-o", folder.PathOf("roofline.png"),
@@ -63,7 +58,6 @@ Result<int> RunCommand(const ProfileCommandOptions& options) {
       OpenSession(options.model,
                   {.tokenizer = false,
                    .context = std::max({options.context, positions, options.run.sequences}),
-                   .max_rows = std::max<int64_t>(512, options.run.sequences),
                    .logit_rows = options.run.sequences,
                    .observer = &recorder}));
   ProfileLimits limits;

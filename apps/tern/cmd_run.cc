@@ -8,6 +8,7 @@
 #include "live_stats.h"
 #include "model_options.h"
 #include "sampling_options.h"
+#include "text_format.h"
 #include "text_input.h"
 
 namespace tern::cli {
@@ -21,6 +22,7 @@ struct Options {
   ModelOptions model;
   TextInput prompt;
   SamplingOptions sampling;
+  TextFormat format;
   bool no_echo = false;
   bool special = false;
   bool stream_stats = false;
@@ -74,6 +76,8 @@ Result<int> Run(const Options& options) {
   GenerationOptions generation =
       ToGenerationOptions(options.sampling, given ? kMaxTokens : kStoryMaxTokens);
   generation.special = options.special;
+  TERN_ASSIGN_OR_RETURN(const NamedGrammar form, ReadTextFormat(options.format));
+  generation.grammar = form.grammar;
   if (const Status legal = CheckSampling(generation.sampling); !legal)
     return UsageError("{}", legal.error().message);
   return Continue(options, prompt, generation);
@@ -88,6 +92,7 @@ Action Define(CLI::App& app) {
                "written out; else the prompt is plain text");
   app.add_flag("--stream-stats", options->stream_stats, "Show tokens per second while it writes");
   AddSamplingOptions(app, options->sampling, kMaxTokens);
+  AddTextFormat(app, options->format);
   AddModelOptions(app, options->model,
                   kModelName | kModelLayout | kModelTokenizer | kModelContext | kModelCompute);
   return [options] { return Run(*options); };
@@ -95,10 +100,12 @@ Action Define(CLI::App& app) {
 
 }  // namespace
 
-const Command kRunCommand = {"run", "Continue a text",
-                             "  tern run\n"
-                             "  tern run -p \"The dog and the cat\" -n 200 --seed 7\n"
-                             "  tern run -m model.gguf -f prompt.txt --temp 0",
-                             Define};
+const Command kRunCommand = {
+    "run", "Continue a text",
+    "  tern run\n"
+    "  tern run -p \"The dog and the cat\" -n 200 --seed 7\n"
+    "  tern run -m model.gguf -f prompt.txt --temp 0\n"
+    "  tern run -m model.gguf -p \"A cat as JSON: \" --json-schema cat.json",
+    Define};
 
 }  // namespace tern::cli

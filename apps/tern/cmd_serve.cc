@@ -4,6 +4,7 @@
 
 #include "command.h"
 #include "model_options.h"
+#include "perf/limits.h"
 #include "server/api.h"
 #include "server/http_server.h"
 
@@ -23,8 +24,10 @@ struct Options {
   int idle_timeout = 75;
   int time_limit = 600;
   int drain_timeout = 30;
-  int64_t body_limit_kib = 2048;
+  int64_t body_limit_kib = 2048, bodies_mib = 256;
   int64_t memory_budget_mib = 0;
+  double alert_percent = 5;
+  bool measure_limits = false;
 };
 
 // What clients see: what the user calls the model, else the name that the file gives it, else its
@@ -54,13 +57,26 @@ void ReloadKeys(Api& api) {
     PrintError(reloaded.error().message + "; the API keys stay as they were");
 }
 
+// Before the model takes memory and time.
+void MeasureMemory(const ModelOptions& model, MonitorOptions& monitoring) {
+  const Limit read = MeasureDramRead({.threads = model.threads, .runs = 5, .one_thread = false});
+  if (read.all <= 0) return PrintNote("not enough memory to measure how fast it can be read");
+  monitoring.memory_limit = read.all * 1e9;
+  PrintNote(fmt::format("memory can be read at {:.1f} GB/s", read.all));
+}
+
 Result<int> Serve(Options& options) {
   using std::chrono::seconds;
   options.http.timeout = seconds(options.timeout);
   options.http.idle_timeout = seconds(options.idle_timeout);
   options.http.max_body = static_cast<size_t>(options.body_limit_kib) << 10;
+  options.http.max_bodies = static_cast<size_t>(options.bodies_mib) << 20;
   options.engine.memory_budget = static_cast<uint64_t>(options.memory_budget_mib) << 20;
   options.engine.stall_limit = options.http.timeout;
+  options.engine.monitoring.tolerance = options.alert_percent / 100;
+  options.engine.monitoring.on_alert = [](const PerformanceAlert& alert) {
+    PrintNote((alert.firing ? "alert: " : "alert ended: ") + alert.Describe());
+  };
   TERN_ASSIGN_OR_RETURN(ApiKeys keys, ApiKeys::Load(options.keys, options.key_file));
   // Destroyed in reverse: the engine's thread wakes the server's, which therefore stays longest.
   TERN_ASSIGN_OR_RETURN(const auto server, HttpServer::Bind(options.http));
@@ -72,6 +88,7 @@ Result<int> Serve(Options& options) {
                          [&api] { ReloadKeys(api); }));
   ShutdownAtEnd shutdown(*server);
 
+  if (options.measure_limits) MeasureMemory(options.model, options.engine.monitoring);
   TERN_ASSIGN_OR_RETURN(engine, OpenEngine(options.model, options.engine));
   const std::string name = NameOf(options, *engine);
   api.SetModel(*engine, {.model = name,
@@ -104,6 +121,11 @@ void DefineLimits(CLI::App& app, Options& options) {
   app.add_option("--body-limit", options.body_limit_kib,
                  "Largest body of a request in KiB (default 2048); more get 413")
       ->option_text("KIB")
+      ->check(CLI::Range(1, 1 << 20))
+      ->group(kGroup);
+  app.add_option("--bodies", options.bodies_mib,
+                 "Bodies of all waiting requests together in MiB (default 256); more get 503")
+      ->option_text("MIB")
       ->check(CLI::Range(1, 1 << 20))
       ->group(kGroup);
   app.add_option("--timeout", options.timeout,
@@ -162,6 +184,33 @@ void DefineEngine(CLI::App& app, EngineOptions& engine, int64_t& memory_budget) 
       ->group(kGroup);
 }
 
+void DefineMonitoring(CLI::App& app, Options& options) {
+  constexpr const char* kGroup = "Monitoring";
+  MonitorOptions& monitoring = options.engine.monitoring;
+  app.add_option("--alert-tolerance", options.alert_percent,
+                 "Percent that decoding or reading prompts may be slower than usual before it is "
+                 "an alert (default 5)")
+      ->option_text("PERCENT")
+      ->check(CLI::Range(0.1, 1000.0))
+      ->group(kGroup);
+  app.add_option("--alert-after", monitoring.hold,
+                 "Seconds that a slowdown must last to be believed (default 60)")
+      ->option_text("SECONDS")
+      ->check(CLI::Range(1.0, 86400.0))
+      ->group(kGroup);
+  app.add_option("--alert-learning", monitoring.learning,
+                 "Seconds until the usual time of a kind of work is known (default 60)")
+      ->option_text("SECONDS")
+      ->check(CLI::Range(1.0, 86400.0))
+      ->group(kGroup);
+  app.add_flag("--measure-limits", options.measure_limits,
+               "Measure first how fast memory can be read, to say how near decoding comes")
+      ->group(kGroup);
+  app.add_flag("!--no-monitor", options.engine.monitor,
+               "Time nothing: no percentiles, trends and alerts")
+      ->group(kGroup);
+}
+
 Action Define(CLI::App& app) {
   auto options = std::make_shared<Options>();
   constexpr const char* kGroup = "Server";
@@ -192,6 +241,7 @@ Action Define(CLI::App& app) {
       ->group(kGroup);
   DefineLimits(app, *options);
   DefineEngine(app, options->engine, options->memory_budget_mib);
+  DefineMonitoring(app, *options);
   AddModelOptions(app, options->model,
                   kModelName | kModelLayout | kModelTokenizer | kModelContext | kModelCompute);
   return [options] { return Serve(*options); };

@@ -38,6 +38,8 @@ extern const Command kSynthCommand;
 extern const Command kServeCommand;
 extern const Command kBatchCommand;
 extern const Command kProfileCommand;
+extern const Command kTopCommand;
+extern const Command kPerfCommand;
 
 /// One line on stderr: "tern: error: <message>".
 void PrintError(std::string_view message);

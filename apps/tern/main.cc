@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench_report.h"
 #include "command.h"
 #include "help_formatter.h"
 #include "human.h"
@@ -18,7 +19,8 @@ namespace {
 const Command* const kCommands[] = {
     &kRunCommand,        &kChatCommand,   &kInfoCommand,    &kTokenizeCommand, &kDetokenizeCommand,
     &kPerplexityCommand, &kLogitsCommand, &kConvertCommand, &kBenchCommand,    &kSynthCommand,
-    &kServeCommand,      &kBatchCommand,  &kProfileCommand,
+    &kServeCommand,      &kBatchCommand,  &kProfileCommand, &kTopCommand,
+    &kPerfCommand,
 };
 
 constexpr const char* kSummary = "Runs ternary (BitNet b1.58) language models.";
@@ -114,6 +116,7 @@ void PrintNote(std::string_view message) { fmt::print(stderr, "tern: {}\n", OneL
 }  // namespace tern::cli
 
 int main(int argc, char** argv) {
+  tern::cli::KeepCommandLine(argc, argv);
   try {
     return tern::cli::Main(argc, argv);
   } catch (const std::bad_alloc&) {

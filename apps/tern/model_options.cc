@@ -149,7 +149,9 @@ void AddModelOptions(CLI::App& app, ModelOptions& options, unsigned groups) {
   };
   flag("--no-cache", options.no_cache, "Neither use nor write kept weights")->excludes("--cache");
   flag("--check", options.check, "Compare kept weights with their checksums first");
-  add("--backend", options.backend, "NAME", "What computes (default: auto)");
+  add("--device,--backend", options.backend, "NAME",
+      "What computes: cuda (or cuda:1 and so on), cpu, reference, or auto, the default: the first "
+      "GPU if there is one (tern info --devices)");
 }
 
 Result<std::string> ModelPath(const ModelOptions& options) {
@@ -180,7 +182,9 @@ Result<SessionOptions> ToSessionOptions(const ModelOptions& options, const Sessi
   if (!options.kv.empty()) session.kv = kKvTypes.at(options.kv);
   if (options.context > 0) session.context = options.context;
   if (needs.context > 0) session.context = needs.context;
-  session.max_rows = std::min(session.max_rows, needs.max_rows);
+  if (needs.max_rows > 0)
+    session.max_rows =
+        session.max_rows > 0 ? std::min(session.max_rows, needs.max_rows) : needs.max_rows;
   session.level = kLevels.at(options.level);
   session.cache.folder = CacheFolder(options);
   session.cache.check = options.check;

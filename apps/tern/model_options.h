@@ -52,8 +52,8 @@ TokenizerSourceOptions ToTokenizerOptions(const ModelOptions& options);
 /// What a command needs beyond the user's options.
 struct SessionNeeds {
   bool tokenizer = true;
-  int64_t context = 0;     // positions; 0: the user's --ctx, else the default
-  int64_t max_rows = 512;  // of one forward pass
+  int64_t context = 0;   // positions; 0: the user's --ctx, else the default
+  int64_t max_rows = 0;  // of one forward pass, at most; 0: as the session has it
   int64_t logit_rows = 1;
   OpObserver* observer = nullptr;  // gets every operation of the backend
 };

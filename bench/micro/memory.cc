@@ -8,7 +8,6 @@
 
 #include "base/rng.h"
 #include "memory/memory_pool.h"
-#include "memory/streaming_ring.h"
 
 #ifdef TERN_WITH_MIMALLOC
 #include <mimalloc.h>
@@ -59,18 +58,6 @@ void Replace(benchmark::State& state) {
   for (auto& [at, bytes] : live) allocator.Give(at, bytes);
 }
 
-void Ring(benchmark::State& state) {
-  MemoryPool pool;
-  auto ring = StreamingRing::Create(pool, size_t{1} << 20);
-  const auto bytes = static_cast<size_t>(state.range(0));
-  for (int i = 0; i < 8; ++i) ring->Push(bytes);
-  for (auto _ : state) {
-    ring->Pop();
-    benchmark::DoNotOptimize(ring->Push(bytes));
-  }
-  state.SetItemsProcessed(state.iterations());
-}
-
 void Sizes(benchmark::internal::Benchmark* benchmark) {
   for (const auto& [from, blocks] : {std::pair{64, 4096},
                                      {1024, 4096},
@@ -86,7 +73,6 @@ BENCHMARK(Replace<Malloc>)->Apply(Sizes);
 #ifdef TERN_WITH_MIMALLOC
 BENCHMARK(Replace<Mimalloc>)->Apply(Sizes);
 #endif
-BENCHMARK(Ring)->Arg(4096);
 
 }  // namespace
 }  // namespace tern

@@ -104,6 +104,16 @@ enum class KvType : uint8_t { kDefault, kF16, kBf16, kF32, kInt8 };
 /// to read per token, logits a little different.
 enum class HeadType : uint8_t { kNative, kInt8 };
 
+/// An operation takes longer than it usually does for the same work, for long enough to be
+/// believed; or, not firing, no more.
+struct PerformanceAlert {
+  std::string operation;  // "decode", "prefill"
+  bool firing = true;
+  double ratio = 1;          // its time as a multiple of the usual one
+  double low = 1, high = 1;  // about 95% confidence that the ratio is in between
+  double tolerance = 0;      // LoadOptions::alert_tolerance
+};
+
 struct LoadOptions {
   /// The fastest answers, for the memory that they take: weights in huge pages.
   TERN_API static LoadOptions OptimizedForSpeed();
@@ -130,8 +140,14 @@ struct LoadOptions {
   /// How long a stream may go unread before it is cut off with kDeadline; 0: any time.
   std::chrono::milliseconds stall_limit{0};
 
+  double alert_tolerance = 0.05;  // how much slower than usual is still well; 0.05: 5%
+  std::chrono::milliseconds alert_after{60000};  // that a slowdown lasts before it is believed
+
   /// Called while loading, on the loading thread.
   std::function<void(int64_t done, int64_t total)> progress = {};
+  /// Called when an alert begins or ends, on a thread of the model's own; freeing the model waits
+  /// for it. What is usual is learnt while the model works (docs/monitoring.md).
+  std::function<void(const PerformanceAlert& alert)> on_alert = {};
 };
 
 struct ModelInfo {
@@ -283,6 +299,13 @@ struct Request {
 /// Called once for each request of a batch, in the order in which they end.
 using BatchCallback = std::function<void(size_t index, const Result<Completion>& result)>;
 
+/// Seconds, since loading; percentiles are off by at most 0.4%. All 0 for no values.
+struct TimeSummary {
+  uint64_t count = 0;
+  double p50 = 0, p90 = 0, p95 = 0, p99 = 0, p999 = 0;
+  double max = 0;
+};
+
 /// A snapshot. Counts are since loading.
 struct Stats {
   int64_t running = 0;  // sequences
@@ -293,7 +316,11 @@ struct Stats {
   uint64_t requests = 0, finished = 0, cancelled = 0, refused = 0, failed = 0, preempted = 0;
   uint64_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;
   uint64_t drafted_tokens = 0, accepted_tokens = 0;
-  uint64_t steps = 0;  // forward passes
+  uint64_t steps = 0;               // forward passes
+  TimeSummary first_token = {};     // from a request to its first token
+  TimeSummary between_tokens = {};  // of one answer
+  TimeSummary queue = {};           // until a request is begun
+  TimeSummary pass = {};            // of a forward pass
 };
 
 struct TokenizeOptions {
@@ -318,7 +345,11 @@ class TERN_API Model {
   /// The same, with the pieces as they are written.
   Result<Completion> Generate(const Prompt& prompt, const GenerateOptions& options,
                               const TextCallback& on_text) const;
-  /// The same in the background. The future needn't be waited for; cancel by options.cancel.
+  /// n answers, 1 to 128, to a prompt that is computed once: answer i is that of seed + i. Waits
+  /// for all; an error of one is the error of all.
+  Result<std::vector<Completion>> GenerateN(const Prompt& prompt, int n,
+                                            const GenerateOptions& options = {}) const;
+  /// One answer in the background. The future needn't be waited for; cancel by options.cancel.
   std::future<Result<Completion>> GenerateAsync(const Prompt& prompt,
                                                 const GenerateOptions& options = {}) const;
   /// The same, to be pulled.

@@ -163,6 +163,15 @@ TERN_C_API tern_code tern_chat(const tern_model* model, const tern_message* mess
                                void* user, tern_completion** completion, char** error);
 TERN_C_API void tern_completion_free(tern_completion* completion);
 
+/* n answers, 1 to 128, to a prompt that is computed once: answer i is that of seed + i. Waits for
+ * all. *completions is to be given to tern_completions_free with n. */
+TERN_C_API tern_code tern_generate_n(const tern_model* model, const char* prompt, int n,
+                                     const tern_generate_options* options,
+                                     tern_completion** completions, char** error);
+TERN_C_API tern_code tern_chat_n(const tern_model* model, const tern_message* messages,
+                                 size_t count, int n, const tern_generate_options* options,
+                                 tern_completion** completions, char** error);
+
 /* The same, to be pulled. *stream is to be given to tern_stream_free, which cancels the rest. */
 TERN_C_API tern_code tern_stream_open(const tern_model* model, const char* prompt,
                                       const tern_generate_options* options, tern_stream** stream,

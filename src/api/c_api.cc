@@ -137,6 +137,21 @@ tern_code Generate(const tern_model* model, const v1::Result<v1::Prompt>& prompt
   return Deliver(model->model.Generate(*prompt, *options, callback), completion, error);
 }
 
+tern_code GenerateN(const tern_model* model, const v1::Result<v1::Prompt>& prompt, int n,
+                    const tern_generate_options* given, tern_completion** completions,
+                    char** error) {
+  if (model == nullptr || completions == nullptr) return Missing("model or completions", error);
+  if (!prompt) return Report(prompt.error(), error);
+  const auto options = FromC(given);
+  if (!options) return Report(options.error(), error);
+  const auto answers = model->model.GenerateN(*prompt, n, *options);
+  if (!answers) return Report(answers.error(), error);
+  auto* out = Allocate<tern_completion>(answers->size());
+  *completions = out;  // the caller's to free, whatever happens next
+  for (const v1::Completion& answer : *answers) Fill(answer, *out++);
+  return TERN_OK;
+}
+
 tern_code OpenStream(const tern_model* model, const v1::Result<v1::Prompt>& prompt,
                      const tern_generate_options* given, tern_stream** stream, char** error) {
   if (model == nullptr || stream == nullptr) return Missing("model or stream", error);
@@ -202,6 +217,22 @@ tern_code tern_chat(const tern_model* model, const tern_message* messages, size_
   return Guarded(error, [&] {
     return tern::Generate(model, tern::PromptOf(messages, count), options, on_text, user,
                           completion, error);
+  });
+}
+
+tern_code tern_generate_n(const tern_model* model, const char* prompt, int n,
+                          const tern_generate_options* options, tern_completion** completions,
+                          char** error) {
+  return Guarded(error, [&] {
+    return tern::GenerateN(model, tern::PromptOf(prompt), n, options, completions, error);
+  });
+}
+
+tern_code tern_chat_n(const tern_model* model, const tern_message* messages, size_t count, int n,
+                      const tern_generate_options* options, tern_completion** completions,
+                      char** error) {
+  return Guarded(error, [&] {
+    return tern::GenerateN(model, tern::PromptOf(messages, count), n, options, completions, error);
   });
 }
 

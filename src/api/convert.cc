@@ -49,6 +49,36 @@ Status CheckAtLeast(const char* name, int64_t value, int64_t least) {
   return Fail(Code::kInvalidArgument, "{}: found {}, expected at least {}", name, value, least);
 }
 
+v1::Stats Counts(const EngineStats& s) {
+  return {.running = s.running,
+          .waiting = s.waiting,
+          .kv_blocks = s.kv_blocks,
+          .kv_blocks_used = s.kv_blocks_used,
+          .kv_blocks_cached = s.kv_blocks_cached,
+          .requests = s.requests,
+          .finished = s.finished,
+          .cancelled = s.cancelled,
+          .refused = s.refused,
+          .failed = s.failed,
+          .preempted = s.preempted,
+          .prompt_tokens = s.prompt_tokens,
+          .cached_tokens = s.cached_tokens,
+          .generated_tokens = s.generated_tokens,
+          .drafted_tokens = s.drafted_tokens,
+          .accepted_tokens = s.accepted_tokens,
+          .steps = s.steps};
+}
+
+v1::TimeSummary Summary(const HistogramSnapshot& times) {
+  return {.count = times.count(),
+          .p50 = times.Percentile(50),
+          .p90 = times.Percentile(90),
+          .p95 = times.Percentile(95),
+          .p99 = times.Percentile(99),
+          .p999 = times.Percentile(99.9),
+          .max = times.max()};
+}
+
 }  // namespace
 
 v1::Error ToPublic(const Error& error) {
@@ -74,24 +104,14 @@ v1::Usage ToPublic(const GenerationStats& s) {
           .decode_seconds = s.decode_seconds};
 }
 
-v1::Stats ToPublic(const EngineStats& s) {
-  return {.running = s.running,
-          .waiting = s.waiting,
-          .kv_blocks = s.kv_blocks,
-          .kv_blocks_used = s.kv_blocks_used,
-          .kv_blocks_cached = s.kv_blocks_cached,
-          .requests = s.requests,
-          .finished = s.finished,
-          .cancelled = s.cancelled,
-          .refused = s.refused,
-          .failed = s.failed,
-          .preempted = s.preempted,
-          .prompt_tokens = s.prompt_tokens,
-          .cached_tokens = s.cached_tokens,
-          .generated_tokens = s.generated_tokens,
-          .drafted_tokens = s.drafted_tokens,
-          .accepted_tokens = s.accepted_tokens,
-          .steps = s.steps};
+v1::Stats ToPublic(const EngineStats& s, const PerformanceMonitor* monitor) {
+  v1::Stats result = Counts(s);
+  if (monitor == nullptr) return result;
+  result.first_token = Summary(monitor->first_token());
+  result.between_tokens = Summary(monitor->between_tokens());
+  result.queue = Summary(monitor->queue_time());
+  result.pass = Summary(monitor->pass_time());
+  return result;
 }
 
 Result<EngineOptions> ToEngineOptions(const std::string& path, const v1::LoadOptions& options) {
@@ -101,6 +121,10 @@ Result<EngineOptions> ToEngineOptions(const std::string& path, const v1::LoadOpt
   TERN_TRY(CheckAtLeast("max_queue", options.max_queue, 1));
   TERN_TRY(CheckAtLeast("memory_budget", options.memory_budget, 0));
   TERN_TRY(CheckAtLeast("draft_tokens", options.draft_tokens, 0));
+  if (!(options.alert_tolerance > 0))
+    return Fail(Code::kInvalidArgument, "alert_tolerance: found {}, expected more than 0",
+                options.alert_tolerance);
+  TERN_TRY(CheckAtLeast("alert_after", options.alert_after.count(), 0));
   EngineOptions result;
   result.session = Preset(path, options.goal);
   if (options.context > 0) result.session.context = options.context;
@@ -114,6 +138,17 @@ Result<EngineOptions> ToEngineOptions(const std::string& path, const v1::LoadOpt
   result.memory_budget = static_cast<uint64_t>(options.memory_budget);
   result.prefix_cache = options.prefix_cache;
   result.draft_tokens = options.draft_tokens;
+  result.monitoring.tolerance = options.alert_tolerance;
+  result.monitoring.hold = std::chrono::duration<double>(options.alert_after).count();
+  if (options.on_alert)
+    result.monitoring.on_alert = [on_alert = options.on_alert](const PerformanceAlert& alert) {
+      on_alert({.operation = alert.operation,
+                .firing = alert.firing,
+                .ratio = alert.ratio,
+                .low = alert.low,
+                .high = alert.high,
+                .tolerance = alert.tolerance});
+    };
   // As good as any time, and no overflow when it is added to the clock.
   result.stall_limit = options.stall_limit.count() > 0 ? options.stall_limit : kAnyTime;
   return result;

@@ -11,7 +11,8 @@ namespace tern {
 v1::Error ToPublic(const Error& error);
 v1::TokenLogprobs ToPublic(const TokenEvent& event);
 v1::Usage ToPublic(const GenerationStats& stats);
-v1::Stats ToPublic(const EngineStats& stats);
+/// monitor may be null.
+v1::Stats ToPublic(const EngineStats& stats, const PerformanceMonitor* monitor);
 v1::FinishReason ToPublic(FinishReason reason);
 
 /// Errors: kInvalidArgument naming an option that can't be.

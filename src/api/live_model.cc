@@ -54,12 +54,14 @@ Result<std::vector<TokenId>> LiveModel::Encode(const v1::Prompt& prompt) const {
 }
 
 Result<std::unique_ptr<Ticket>> LiveModel::Submit(const v1::Prompt& prompt,
-                                                  const v1::GenerateOptions& options, bool whole) {
+                                                  const v1::GenerateOptions& options, bool whole,
+                                                  int n) {
   Request request;
   TERN_ASSIGN_OR_RETURN(request.prompt, Encode(prompt));
   TERN_ASSIGN_OR_RETURN(request.options, ToGenerationOptions(options));
   request.priority = options.priority;
   request.bulk = whole;
+  request.n = n;
   if (options.timeout) request.deadline = std::chrono::steady_clock::now() + *options.timeout;
   std::stop_token all;
   {
@@ -86,6 +88,24 @@ v1::Result<v1::Completion> LiveModel::Generate(const v1::Prompt& prompt,
     ticket.handle().Cancel();
   }
   return collector.Answer();
+}
+
+v1::Result<std::vector<v1::Completion>> LiveModel::GenerateN(const v1::Prompt& prompt, int n,
+                                                             const v1::GenerateOptions& options) {
+  const auto ticket = Submit(prompt, options, true, n);
+  if (!ticket) return ToPublic(ticket.error());
+  std::vector<Collector> collectors(static_cast<size_t>(n));
+  while (auto event = (*ticket)->handle().Next()) {
+    const auto index = static_cast<size_t>(event->index);
+    collectors[index].Add(std::move(*event));
+  }
+  std::vector<v1::Completion> answers;
+  for (const Collector& collector : collectors) {
+    auto answer = collector.Answer();
+    if (!answer) return answer.error();
+    answers.push_back(std::move(*answer));
+  }
+  return answers;
 }
 
 std::vector<v1::Result<v1::Completion>> LiveModel::Batch(std::span<const v1::Request> requests,

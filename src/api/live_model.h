@@ -30,12 +30,14 @@ class LiveModel {
 
   /// The ids that a request with this prompt begins with.
   Result<std::vector<TokenId>> Encode(const v1::Prompt& prompt) const;
-  /// whole: nobody looks at the answer before its end.
+  /// whole: nobody looks at the answer before its end. n: answers.
   Result<std::unique_ptr<Ticket>> Submit(const v1::Prompt& prompt,
-                                         const v1::GenerateOptions& options, bool whole);
+                                         const v1::GenerateOptions& options, bool whole, int n = 1);
   /// Reads to the end. on_text may be empty.
   v1::Result<v1::Completion> Generate(const v1::Prompt& prompt, const v1::GenerateOptions& options,
                                       const v1::TextCallback& on_text);
+  v1::Result<std::vector<v1::Completion>> GenerateN(const v1::Prompt& prompt, int n,
+                                                    const v1::GenerateOptions& options);
   std::vector<v1::Result<v1::Completion>> Batch(std::span<const v1::Request> requests,
                                                 const v1::BatchCallback& on_done);
   Result<std::vector<std::vector<float>>> Embed(std::span<const std::string> texts);

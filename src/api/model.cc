@@ -53,6 +53,11 @@ Result<Completion> Model::Generate(const Prompt& prompt, const GenerateOptions& 
   return impl_->live->Generate(prompt, options, on_text);
 }
 
+Result<std::vector<Completion>> Model::GenerateN(const Prompt& prompt, int n,
+                                                 const GenerateOptions& options) const {
+  return impl_->live->GenerateN(prompt, n, options);
+}
+
 std::future<Result<Completion>> Model::GenerateAsync(const Prompt& prompt,
                                                      const GenerateOptions& options) const {
   auto ticket = impl_->live->Submit(prompt, options, true);
@@ -97,7 +102,10 @@ std::string Model::Detokenize(std::span<const TokenId> ids, bool special) const 
   return impl_->live->engine().tokenizer().Decode(ids, special);
 }
 
-Stats Model::stats() const { return ToPublic(impl_->live->engine().Stats()); }
+Stats Model::stats() const {
+  const Engine& engine = impl_->live->engine();
+  return ToPublic(engine.Stats(), engine.monitor());
+}
 
 void Model::CancelAll() const { impl_->live->CancelAll(); }
 

@@ -186,6 +186,13 @@ struct PassInfo {
   bool logits = true;  // false: it ends with the hidden rows
 };
 
+/// What a backend holds of one kind of memory.
+struct BackendMemory {
+  std::string_view tier;        // "mapped"
+  uint64_t live_bytes = 0;      // as they were asked for
+  uint64_t reserved_bytes = 0;  // held from the system
+};
+
 /// What Backend::BeginLayer says outside of every layer.
 inline constexpr int64_t kNoLayer = -1;
 
@@ -201,7 +208,12 @@ class Backend {
   virtual ThreadLayout thread_layout() const { return {threads(), threads(), false}; }
   /// Empty for a backend without a choice.
   virtual std::vector<KernelRange> kernel_ranges() const { return {}; }
+  /// Memory of Allocate and the like, by tier; empty where nothing is known. Any thread, at any
+  /// time.
+  virtual std::vector<BackendMemory> memory() const { return {}; }
 
+  /// Rows of a long prompt that it likes to get in one pass.
+  virtual int64_t pass_rows() const { return 512; }
   /// Bytes that Allocate can still give, of a backend with memory of its own.
   virtual std::optional<uint64_t> free_memory() const { return std::nullopt; }
 

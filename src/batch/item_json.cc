@@ -1,5 +1,6 @@
 #include "batch/item_json.h"
 
+#include <charconv>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -86,17 +87,69 @@ Status ReadSampling(const JsonFields& fields, SamplingParams& params) {
   return {};
 }
 
+// OpenAI's {"ID": bias}; false: never, as llama-server has it.
+Status ReadBiases(const JsonFields& fields, LogitBias& biases) {
+  constexpr double kLargest = 100;  // OpenAI's bound
+  const Json* list = fields.Find("logit_bias");
+  if (list == nullptr) return {};
+  const std::string where = fields.Where("logit_bias");
+  if (!list->is_object()) return Wrong(where, *list, "an object of token ids and numbers");
+  biases.clear();
+  for (const auto& [key, bias] : list->items()) {
+    TokenId id = 0;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
+    if (error != std::errc() || end != key.data() + key.size())
+      return Fail(Code::kCorrupt, "{}: found the key {}, expected a token id", where,
+                  Json(key.substr(0, 40)).dump());
+    const bool never = bias.is_boolean() && !bias.get<bool>();
+    const double value = bias.is_number() ? bias.get<double>() : 0;
+    if ((!bias.is_number() && !never) || value < -kLargest || value > kLargest)
+      return Fail(Code::kCorrupt, "{}.{}: found {}, expected -100 to 100, or false", where, key,
+                  bias.is_number() ? bias.dump() : bias.type_name());
+    biases.emplace_back(
+        id, never ? -std::numeric_limits<float>::infinity() : static_cast<float>(value));
+  }
+  return {};
+}
+
+// `line`: the document of the fields, for what hangs on the order of members.
+Status ReadGrammar(const JsonFields& fields, std::string_view line, LastGrammar& last,
+                   GenerationOptions& options) {
+  const bool gbnf = fields.Has("grammar"), schema = fields.Has("json_schema");
+  if (!gbnf && !schema) return {};
+  const std::string where = fields.Where(gbnf ? "grammar" : "json_schema");
+  if (gbnf && schema)
+    return Fail(Code::kCorrupt, "{}: there is json_schema too, expected one of them", where);
+  std::string text;
+  if (gbnf) {
+    TERN_ASSIGN_OR_RETURN(text, fields.String("grammar"));
+  } else {
+    text = nlohmann::ordered_json::parse(line)["json_schema"].dump();
+  }
+  if (!last.grammar || last.text != text) {
+    auto grammar = gbnf ? Grammar::FromGbnf(text) : Grammar::FromJsonSchema(text);
+    if (!grammar) return Within(where, grammar.error());
+    last = {std::move(text), *std::move(grammar)};
+  }
+  options.grammar = last.grammar;
+  return {};
+}
+
 Status ReadOptions(const JsonFields& fields, GenerationOptions& options) {
   TERN_ASSIGN_OR_RETURN(options.max_tokens,
                         fields.IntOr("max_tokens", 1, int64_t{1} << 30, options.max_tokens));
+  TERN_ASSIGN_OR_RETURN(options.min_tokens,
+                        fields.IntOr("min_tokens", 0, int64_t{1} << 30, options.min_tokens));
   TERN_ASSIGN_OR_RETURN(options.ignore_eos, fields.BoolOr("ignore_eos", options.ignore_eos));
   TERN_TRY(ReadSampling(fields, options.sampling));
+  TERN_TRY(ReadBiases(fields, options.logit_bias));
   return ReadStops(fields, options.stop);
 }
 
 }  // namespace
 
-Status ParseItem(std::string_view line, const std::string& where, BatchItem& item) {
+Status ParseItem(std::string_view line, const std::string& where, LastGrammar& last,
+                 BatchItem& item) {
   TERN_ASSIGN_OR_RETURN(const Json json, ParseJson(line, where));
   TERN_ASSIGN_OR_RETURN(const JsonFields fields, JsonFields::Of(json, where, ""));
   TERN_TRY(ReadId(fields, item));
@@ -109,6 +162,7 @@ Status ParseItem(std::string_view line, const std::string& where, BatchItem& ite
     TERN_ASSIGN_OR_RETURN(item.prompt, fields.String("prompt"));
   }
   TERN_TRY(ReadOptions(fields, item.options));
+  TERN_TRY(ReadGrammar(fields, line, last, item.options));
   if (const Status legal = CheckSampling(item.options.sampling); !legal)
     return Within(where, legal.error());
   return {};

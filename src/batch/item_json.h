@@ -12,6 +12,7 @@ namespace tern {
 /// Fills in what the object says: prompt or messages, id, options. Fields that it doesn't know are
 /// passed over, those that are null count as absent. Errors: kCorrupt, with `where` and the field
 /// in front.
-Status ParseItem(std::string_view line, const std::string& where, BatchItem& item);
+Status ParseItem(std::string_view line, const std::string& where, LastGrammar& last,
+                 BatchItem& item);
 
 }  // namespace tern

@@ -135,7 +135,7 @@ std::optional<BatchItem> PromptFile::NextLine() {
                                                     item.where, text.size(), kMaxRecordBytes)};
     else if (format_ == BatchFormat::kText)
       item.prompt = text;
-    else if (const Status parsed = ParseItem(text, item.where, item); !parsed)
+    else if (const Status parsed = ParseItem(text, item.where, last_, item); !parsed)
       item.error = parsed.error();
     return item;
   }

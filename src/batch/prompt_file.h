@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "engine/generator.h"
+#include "grammar/grammar.h"
 #include "platform/mapped_file.h"
 #include "tokenizer/chat_format.h"
 
@@ -32,11 +33,17 @@ struct BatchItem {
   std::optional<Error> error;  // what is wrong with it; names file and line
 };
 
+/// The grammar that was compiled last: most lines of a file have the same.
+struct LastGrammar {
+  std::string text;
+  std::shared_ptr<const Grammar> grammar;
+};
+
 /// .txt: each line that is not blank is a prompt. .csv: a header names the columns; `prompt` has to
 /// be there, `id` may be, others are passed over. .jsonl: objects with `prompt` (a string) or
 /// `messages` (role and content each), and perhaps `id` and fields of GenerationOptions by the
-/// names that HTTP clients use (max_tokens, temperature, seed, stop, ...). UTF-8, with or without a
-/// mark in front. Thread rule: one thread.
+/// names that HTTP clients use (max_tokens, temperature, seed, stop, grammar, json_schema, ...).
+/// UTF-8, with or without a mark in front. Thread rule: one thread.
 class PromptFile {
  public:
   /// defaults: what an item doesn't say itself; item i draws with defaults.sampling.seed + i.
@@ -65,6 +72,7 @@ class PromptFile {
   size_t columns_ = 0, prompt_column_ = 0;
   std::optional<size_t> id_column_;
 
+  LastGrammar last_;
   std::string_view rest_;
   int64_t line_ = 1;  // that rest_ begins with
   int64_t index_ = 0;

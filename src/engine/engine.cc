@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/benchmark.h"
 #include "engine/engine_loop.h"
 #include "engine/grammar_constraint.h"
 #include "platform/machine.h"
@@ -37,6 +38,38 @@ Status CheckOptions(const EngineOptions& options) {
   return {};
 }
 
+void PublishModel(Session& session, MetricRegistry& registry) {
+  const auto gauge = [&](const char* name, const char* help, uint64_t bytes) {
+    registry.AddGauge({name, help, "bytes"}).Set(static_cast<double>(bytes));
+  };
+  gauge("tern_weights_bytes", "Packed weights.", session.model().WeightBytes());
+  gauge("tern_kv_cache_bytes", "Room for keys and values.", session.cache().shape().bytes());
+  registry
+      .AddGauge({"tern_packed_cache_info", "What the cache of packed weights did for this load."},
+                {{"use", std::string(CacheUseName(session.model().cache.use))}})
+      .Set(1.0);
+}
+
+std::unique_ptr<PerformanceMonitor> NewMonitor(Session& session, const MonitorOptions& options) {
+  auto monitor = std::make_unique<PerformanceMonitor>(options);
+  const ModelCost cost = CostOf(session);
+  monitor->SetCost({cost.weight_bytes, cost.kv_bytes});
+  monitor->SetMemory([&backend = session.backend()] {
+    std::vector<MemoryUse> uses;
+    for (const BackendMemory& use : backend.memory())
+      uses.push_back(
+          {std::string(backend.name()), std::string(use.tier), use.live_bytes, use.reserved_bytes});
+    return uses;
+  });
+  // After the backend's workers: counters are those of the threads there are.
+  monitor->SetHardware([hardware = std::make_shared<HardwareCounters>(HardwareCounters::Open())] {
+    return hardware->Sample();
+  });
+  PublishModel(session, monitor->registry());
+  monitor->Start();
+  return monitor;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::Create(std::unique_ptr<Backend> backend,
@@ -59,11 +92,13 @@ Engine::Engine(std::unique_ptr<Session> session, const EngineOptions& options)
   const KvShape& shape = session_->cache().shape();
   context_ = std::min(session_->context(), shape.positions());
   const int64_t rows = session_->decoder().max_rows();
+  if (options.monitor) monitor_ = NewMonitor(*session_, options.monitoring);
   const LoopParts parts{.executor = session_->decoder(),
                         .cache = session_->cache(),
                         .tokenizer = *session_->tokenizer(),
                         .vocab = session_->model().config.vocab,
-                        .constrain = MakeGrammarConstraints(*session_->tokenizer())};
+                        .constrain = MakeGrammarConstraints(*session_->tokenizer()),
+                        .monitor = monitor_.get()};
   loop_ = std::make_unique<EngineLoop>(
       parts, LoopOptions{.scheduler = {.blocks = shape.blocks,
                                        .token_budget = rows,

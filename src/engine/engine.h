@@ -8,6 +8,7 @@
 #include "engine/engine_stats.h"
 #include "engine/request.h"
 #include "engine/session.h"
+#include "perf/monitor.h"
 
 namespace tern {
 
@@ -26,6 +27,8 @@ struct EngineOptions {
   bool prefix_cache = true;
   int draft_tokens = 0;  // guessed ahead by prompt lookup; 0: off. The text is the same
   std::chrono::milliseconds stall_limit{30000};  // a reader that is behind for so long is cut off
+  bool monitor = true;                           // false: nothing is timed
+  MonitorOptions monitoring = {};
 };
 
 /// Answers don't depend on what else runs: the same request gives the same tokens alone and in any
@@ -53,6 +56,8 @@ class Engine {
   Status Drain(std::chrono::milliseconds patience);
 
   EngineStats Stats() const;
+  /// Null without EngineOptions::monitor.
+  PerformanceMonitor* monitor() const { return monitor_.get(); }
   const Tokenizer& tokenizer() const { return *session_->tokenizer(); }
   const Model& model() const { return session_->model(); }
   const WeightSource& source() const { return session_->source(); }
@@ -67,6 +72,7 @@ class Engine {
 
   std::unique_ptr<Session> session_;
   int64_t context_ = 0;
+  std::unique_ptr<PerformanceMonitor> monitor_;
   std::unique_ptr<EngineLoop> loop_;  // destroyed first
 };
 

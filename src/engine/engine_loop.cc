@@ -17,7 +17,7 @@ constexpr auto kRateWindow = std::chrono::seconds(1);
 }  // namespace
 
 EngineLoop::EngineLoop(const LoopParts& parts, const LoopOptions& options)
-    : parts_(parts), options_(options), scheduler_(options.scheduler) {
+    : parts_(parts), options_(options), scheduler_(options.scheduler), pass_log_(parts.monitor) {
   PublishStats();
   thread_ = std::thread([this] { Run(); });
 }
@@ -373,6 +373,7 @@ void EngineLoop::PublishStats() {
 // Who has read the last event of a request finds it in the statistics.
 void EngineLoop::EndTurn() {
   PublishStats();
+  if (!last_events_.empty() || scheduler_.active() == 0) pass_log_.Flush();
   for (auto& [channel, event] : last_events_) channel->Push(std::move(event));
   last_events_.clear();
   if (left_ == 0) return;

@@ -15,6 +15,7 @@
 #include "engine/engine_stats.h"
 #include "engine/grammar_constraint.h"
 #include "engine/inbox.h"
+#include "engine/pass_log.h"
 #include "engine/request.h"
 #include "engine/scheduler.h"
 #include "model/executor.h"
@@ -30,6 +31,8 @@ struct LoopParts {
   int64_t vocab = 0;  // token ids that the executor takes
   /// Null: grammars are refused.
   ConstraintMaker constrain = {};
+  /// Null: nothing is timed.
+  PerformanceMonitor* monitor = nullptr;
 };
 
 struct LoopOptions {
@@ -98,6 +101,7 @@ class EngineLoop {
   Result<FloatView> Forward(const Plan& plan);
   void FailPlan(const Plan& plan, const Error& error);
   void NoteBegin(Live& live, Clock::time_point start);
+  void NotePass(const Plan& plan, double seconds);
   void TakeEmbedding(const PlanItem& item, FloatView rows);
   void TakeTokens(const PlanItem& item, std::span<const TokenId> run, FloatView logits);
   void NoteTokens(Live& live, Part& part, int64_t tokens);
@@ -121,6 +125,7 @@ class EngineLoop {
   std::unordered_map<SequenceId, RequestId> owners_;
   SequenceId last_sequence_ = 0;
   EngineStats stats_;
+  PassLog pass_log_;
   int64_t left_ = 0;  // requests that have ended in this turn
   // Of the requests that have ended in this turn.
   std::vector<std::pair<std::shared_ptr<Channel>, Event>> last_events_;

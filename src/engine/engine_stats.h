@@ -1,9 +1,7 @@
-// What an engine has done and is doing.
+// What an engine has done and is doing. How long it took is in its PerformanceMonitor.
 #pragma once
 
 #include <cstdint>
-
-#include "perf/histogram.h"
 
 namespace tern {
 
@@ -24,8 +22,6 @@ struct EngineStats {
   uint64_t steps = 0;                          // forward passes
   double busy_seconds = 0;                     // of them
   double prompt_rate = 0, generated_rate = 0;  // tokens per second, over the last second or so
-  /// Seconds. Between tokens: of one answer; the tokens of one step share its time.
-  Histogram time_to_first_token, between_tokens, queue_time, step_time;
 };
 
 }  // namespace tern

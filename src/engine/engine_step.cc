@@ -33,8 +33,8 @@ void EngineLoop::Step() {
   now_ = Clock::now();
   ++stats_.steps;
   stats_.last_batch_rows = std::ssize(plan.tokens);
-  stats_.step_time.Add(Seconds(now_ - start));
   stats_.busy_seconds += Seconds(now_ - start);
+  NotePass(plan, Seconds(now_ - start));
   if (!output) {
     FailPlan(plan, output.error());
     return;
@@ -68,7 +68,20 @@ void EngineLoop::NoteBegin(Live& live, Clock::time_point start) {
   if (live.begun) return;
   live.begun = start;
   --queued_;
-  stats_.queue_time.Add(Seconds(start - live.submitted));
+  if (parts_.monitor != nullptr) parts_.monitor->RecordQueueTime(Seconds(start - live.submitted));
+}
+
+void EngineLoop::NotePass(const Plan& plan, double seconds) {
+  if (parts_.monitor == nullptr) return;
+  ForwardPass pass{.end = Seconds(now_.time_since_epoch()),
+                   .seconds = seconds,
+                   .sequences = std::ssize(plan.items)};
+  for (const PlanItem& item : plan.items) {
+    const bool decodes = item.logits > 0 && item.rows - item.drafts == 1;
+    (decodes ? pass.decode_rows : pass.prompt_rows) += item.rows;
+    pass.positions += item.position;
+  }
+  pass_log_.AddPass(pass);
 }
 
 void EngineLoop::TakeEmbedding(const PlanItem& item, FloatView rows) {
@@ -147,11 +160,11 @@ void EngineLoop::NoteTokens(Live& live, Part& part, int64_t tokens) {
     part.first_token = now_;
     part.stats.queue_seconds = Seconds(*live.begun - live.submitted);
     part.stats.prefill_seconds = Seconds(now_ - *live.begun);
-    stats_.time_to_first_token.Add(Seconds(now_ - live.submitted));
-    if (tokens > 1) stats_.between_tokens.Add(0, static_cast<uint64_t>(tokens - 1));
+    if (parts_.monitor != nullptr) parts_.monitor->RecordFirstToken(Seconds(now_ - live.submitted));
+    if (tokens > 1) pass_log_.AddBetweenTokens(0, tokens - 1);
   } else {
-    stats_.between_tokens.Add(Seconds(now_ - part.last_token) / static_cast<double>(tokens),
-                              static_cast<uint64_t>(tokens));
+    pass_log_.AddBetweenTokens(Seconds(now_ - part.last_token) / static_cast<double>(tokens),
+                               tokens);
   }
   part.last_token = now_;
   part.stats.decode_seconds = Seconds(now_ - part.first_token);

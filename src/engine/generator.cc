@@ -58,7 +58,6 @@ Result<GenerationResult> Generator::Generate(std::span<const TokenId> prompt,
                                              const std::atomic<bool>* cancel) {
   TERN_TRY(CheckPrompt(prompt));
   TERN_TRY(CheckGeneration(options, vocab_));
-  if (options.grammar) return Fail(Code::kUnsupported, "grammars are the engine's");
 
   GenerationResult result;
   // The last token of the prompt is run again even when it is cached: its logits are needed.
@@ -74,7 +73,8 @@ Result<GenerationResult> Generator::Generate(std::span<const TokenId> prompt,
   auto logits = Extend(prompt.subspan(cached), cancel);
   result.stats.prefill_seconds = SecondsSince(start);
 
-  Answer answer(tokenizer_, prompt, options);
+  Answer answer(tokenizer_, prompt, options,
+                options.grammar ? constrain_(options.grammar) : nullptr);
   const auto decode_start = Clock::now();
   std::optional<FinishReason> finish;
   while (!finish) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/generation.h"
+#include "engine/grammar_constraint.h"
 #include "model/executor.h"
 #include "tokenizer/tokenizer.h"
 
@@ -30,7 +31,8 @@ class Generator {
         tokenizer_(tokenizer),
         vocab_(vocab),
         context_(context),
-        table_(IdentityTable(context)) {}
+        table_(IdentityTable(context)),
+        constrain_(MakeGrammarConstraints(tokenizer)) {}
 
   /// Errors: kInvalidArgument for an empty prompt, one longer than the context, an id outside the
   /// vocabulary, illegal sampling parameters.
@@ -50,6 +52,7 @@ class Generator {
   int64_t vocab_;
   int64_t context_;
   std::vector<BlockId> table_;
+  ConstraintMaker constrain_;
   std::vector<TokenId> sequence_;  // tokens whose keys and values are in the cache
 };
 

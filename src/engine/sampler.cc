@@ -67,22 +67,24 @@ std::span<float> Sampler::Edit(std::span<const float> logits) {
   return edited_;
 }
 
-// The best `count` candidates, best first. A heap whose root is the worst of them: most logits are
-// not looked at twice.
+// The best `count` candidates, best first. As many again are gathered before the worse half goes:
+// most logits are not looked at twice.
 void Sampler::SelectBest(std::span<const float> logits, size_t count) {
+  const auto drop_worse = [&] {
+    const auto last = candidates_.begin() + static_cast<ptrdiff_t>(count) - 1;
+    std::nth_element(candidates_.begin(), last, candidates_.end(), Better);
+    candidates_.resize(count);
+    return candidates_.back().logit;
+  };
   candidates_.clear();
   float worst = kNever;
   for (size_t i = 0; i < logits.size(); ++i) {
     if (!(logits[i] > worst)) continue;  // of equals the first stays; never NaN
-    if (candidates_.size() == count) {
-      std::pop_heap(candidates_.begin(), candidates_.end(), Better);
-      candidates_.pop_back();
-    }
     candidates_.push_back({static_cast<TokenId>(i), logits[i], 0});
-    std::push_heap(candidates_.begin(), candidates_.end(), Better);
-    if (candidates_.size() == count) worst = candidates_.front().logit;
+    if (candidates_.size() == 2 * count) worst = drop_worse();
   }
-  std::sort_heap(candidates_.begin(), candidates_.end(), Better);
+  if (candidates_.size() > count) drop_worse();
+  std::sort(candidates_.begin(), candidates_.end(), Better);
 }
 
 Result<TokenId> Sampler::Sample(std::span<const float> logits, std::span<const TokenId> history,
@@ -98,24 +100,27 @@ Result<TokenId> Sampler::Sample(std::span<const float> logits, std::span<const T
     Penalize(edited, history);
     logits = edited;
   }
-  bool masked = limits.filter == nullptr;
   const auto mask = [&] {
     const std::span<float> edited = Edit(logits);
     limits.filter->Mask(edited);
     logits = edited;
-    masked = true;
   };
-  if (params_.temperature != 0 && !masked) mask();
-  auto greedy = Best(logits);
-  if (greedy && !masked && !limits.filter->Allows(*greedy)) {
-    mask();
-    greedy = Best(logits);
+  const auto none = [] { return Fail(Code::kInternal, "no token has a finite logit"); };
+  if (params_.temperature == 0) {
+    auto greedy = Best(logits);
+    if (greedy && limits.filter != nullptr && !limits.filter->Allows(*greedy)) {
+      mask();
+      greedy = Best(logits);
+    }
+    if (!greedy) return none();
+    return *greedy;
   }
-  if (!greedy) return Fail(Code::kInternal, "no token has a finite logit");
-  if (params_.temperature == 0 || std::isinf(logits[static_cast<size_t>(*greedy)])) return *greedy;
 
+  if (limits.filter != nullptr) mask();
   const auto all = logits.size();
   SelectBest(logits, params_.top_k > 0 ? std::min(all, static_cast<size_t>(params_.top_k)) : all);
+  if (candidates_.empty()) return none();
+  if (std::isinf(candidates_.front().logit)) return candidates_.front().id;
   const double top = candidates_.front().logit;
   double total = 0;
   for (Candidate& c : candidates_) total += c.p = std::exp(c.logit - top);

@@ -68,7 +68,8 @@ Result<std::unique_ptr<Session>> Session::Open(std::unique_ptr<Backend> backend,
   session->activations_ = options.activations.value_or(config.trained_with);
   const int64_t context =
       options.context > 0 ? options.context : std::min(config.context, options.default_context);
-  const DecoderOptions decoder{.max_rows = std::min(options.max_rows, context * options.sequences),
+  const int64_t rows = options.max_rows > 0 ? options.max_rows : session->backend_->pass_rows();
+  const DecoderOptions decoder{.max_rows = std::min(rows, context * options.sequences),
                                .max_logit_rows = options.logit_rows,
                                .max_positions = context,
                                .activations = session->activations_,

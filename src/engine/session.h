@@ -33,7 +33,7 @@ struct SessionOptions {
   TableForm head = TableForm::kNative;
   int64_t context = 0;  // positions of the cache; 0: the model's context, at most default_context
   int64_t default_context = kDefaultContext;
-  int64_t max_rows = 512;      // of one forward pass
+  int64_t max_rows = 0;        // of one forward pass; 0: what the backend likes
   int64_t logit_rows = 1;      // of them that can have logits; perplexity wants all
   int64_t sequences = 1;       // that the cache should hold at once (engine)
   int64_t kv_positions = 0;    // of the cache; 0: those of all sequences, or what memory allows

@@ -40,8 +40,8 @@ enum class TierSource : uint8_t { kPool, kSystem };
 
 /// Thread rule: safe to share, one lock around everything. Blocks must be freed before the pool.
 /// As a std::pmr::memory_resource it serves by use: directly for what persists; below a
-/// std::pmr::monotonic_buffer_resource for what is temporary and goes at once; StreamingRing
-/// (memory/streaming_ring.h) for what leaves in the order it came.
+/// std::pmr::monotonic_buffer_resource for what is temporary and goes at once. What leaves in the
+/// order it came is a handful of small objects here, and malloc's.
 class MemoryPool : public std::pmr::memory_resource {
  public:
   static constexpr size_t kAlignment = 64;       // of every block

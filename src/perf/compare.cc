@@ -142,13 +142,15 @@ void RegressionDetector::Decide(Comparison& c) const {
     c.verdict = Verdict::kFaster;
   } else {
     c.verdict = Verdict::kUnknown;
-    // The interval shrinks with the root of the rounds. It has to let go of 1 or of the tolerance,
-    // whichever is farther from the estimate, also when the next estimate is not this one: with a
-    // normal one, in 80% of the cases.
+    // Without the noise, the interval shrinks with the root of the rounds. It has to let go of 1 or
+    // of the tolerance, whichever is farther from the estimate, also when the next estimate is not
+    // this one: with a normal one, in 80% of the cases.
     constexpr double kReserve = 1 + 0.84 / 1.96;
-    const double width = std::log(c.cost.high / c.cost.low) / 2;
+    const double noise = std::log1p(c.series.noise);
+    const double width = std::log(c.cost.high / c.cost.low) / 2 - noise;
     const double change = std::abs(std::log(c.cost.ratio));
-    const double target = std::max(change, std::log(most) - change);
+    const double target = std::max(change, std::log(most) - change) - noise;
+    if (target <= 0) return;  // only a calmer machine would tell
     const double factor = std::max(kReserve * width / target, 1.05);
     const double wanted = std::ceil(static_cast<double>(rounds) * (factor * factor - 1));
     c.more_rounds = static_cast<int>(std::clamp<double>(wanted, 1, kMostRounds));

@@ -63,7 +63,8 @@ struct Comparison {
   RatioInterval cost;
   double p = 1, p_adjusted = 1;  // of Mann-Whitney, or of the signed ranks of pairs
   Verdict verdict = Verdict::kUnknown;
-  int more_rounds = 0;  // about so many more would tell; 0 unless the verdict is kUnknown
+  int more_rounds = 0;  // about so many more would tell; 0 unless the verdict is kUnknown, or when
+                        // the noise alone is too large
 };
 
 /// How far from 1 the nearest end of the interval of a2 / a1 is: 0 when chance explains what

@@ -26,12 +26,16 @@ struct Box {
 class Drawing {
  public:
   explicit Drawing(const Plot& plot)
-      : plot_(plot), canvas_(plot.width, plot.height), top_(kTitle + LegendHeight() + 8) {}
+      : plot_(plot),
+        // A long legend makes the picture taller instead of the frame lower.
+        height_(plot.height + std::max(LegendHeight() - kLegendRow, 0.0)),
+        canvas_(plot.width, height_),
+        top_(kTitle + LegendHeight() + 8) {}
 
   std::string Draw(SvgUse use) {
     canvas_.Text(12, 21, plot_.title, "tp-title");
     DrawLegend();
-    const double bottom = plot_.height - kBottom;
+    const double bottom = height_ - kBottom;
     const PlacedAxis x(plot_.x, Values(&PlotPoint::x), kLeft, plot_.width - kLeft - kRight);
     const PlacedAxis y(plot_.y, Values(&PlotPoint::y), bottom, -(bottom - top_));
     DrawFrame(x, y);
@@ -102,7 +106,7 @@ class Drawing {
   }
 
   void DrawFrame(const PlacedAxis& x, const PlacedAxis& y) {
-    const double right = plot_.width - kRight, bottom = plot_.height - kBottom;
+    const double right = plot_.width - kRight, bottom = height_ - kBottom;
     for (const double tick : y.ticks()) {
       canvas_.Line(kLeft, y.At(tick), right, y.At(tick), "tp-grid");
       canvas_.Text(kLeft - 7, y.At(tick) + 4, ShortNumber(tick), "tp-small tp-soft",
@@ -118,7 +122,7 @@ class Drawing {
       free_from = x.At(tick) + half + 5;
     }
     canvas_.Line(kLeft, bottom, right, bottom, "tp-axis");
-    canvas_.Text((kLeft + right) / 2, plot_.height - 12, plot_.x.label, "tp-small tp-soft",
+    canvas_.Text((kLeft + right) / 2, height_ - 12, plot_.x.label, "tp-small tp-soft",
                  SvgAnchor::kMiddle);
     canvas_.TextUpwards(16, (top_ + bottom) / 2, plot_.y.label, "tp-small tp-soft");
   }
@@ -165,7 +169,7 @@ class Drawing {
   }
 
   Box Place(double x, double y, double radius, double width, double height) const {
-    const double right = plot_.width - kRight, bottom = plot_.height - kBottom;
+    const double right = plot_.width - kRight, bottom = height_ - kBottom;
     const Box best{std::min(x + radius, right - width), y - height / 2, width, height};
     for (int ring = 0; ring < 6; ++ring) {
       const double away = radius + ring * (height - 2);
@@ -189,6 +193,7 @@ class Drawing {
   }
 
   const Plot& plot_;
+  double height_;
   SvgCanvas canvas_;
   double top_;
   std::vector<Box> taken_;

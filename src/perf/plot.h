@@ -46,7 +46,7 @@ struct Plot {
   std::string title;
   Axis x, y;
   std::vector<PlotSeries> series;
-  double width = 560, height = 340;
+  double width = 560, height = 340;  // taller when the legend has several rows
 };
 
 /// Draws "no data" in an empty frame when no point is left.

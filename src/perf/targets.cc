@@ -1,7 +1,7 @@
 #include "perf/targets.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 namespace tern {
 namespace {
@@ -59,24 +59,58 @@ Result<std::vector<Target>> ParseTargets(std::string_view json, const std::strin
   return targets;
 }
 
-std::vector<std::string> MissedTargets(const std::vector<Record>& records,
-                                       const std::vector<Target>& targets) {
-  std::vector<std::string> missed;
+std::optional<std::vector<Target>> TargetPreset(std::string_view name) {
+  if (name != "product") return std::nullopt;
+  constexpr const char* kLayer = "bitlinear [1,768]x768";
+  return std::vector<Target>{{kLayer, "rate", true, 300000},
+                             {kLayer, "p50_ms", false, 1},
+                             {kLayer, "p95_ms", false, 2},
+                             {kLayer, "p99_ms", false, 5},
+                             {kLayer, "memory_mb", false, 50},
+                             {"public API", "overhead_percent", false, 5},
+                             {"gpu", "utilisation_percent", true, 80}};
+}
+
+std::vector<TargetOutcome> JudgeTargets(const std::vector<Record>& records,
+                                        const std::vector<Target>& targets) {
+  std::vector<TargetOutcome> outcomes;
   for (const Target& target : targets) {
-    bool held = false;
+    const size_t before = outcomes.size();
     for (const Record& record : records) {
       if (target.row != kEveryRow && target.row != record.name) continue;
       const auto value = Number(record, target.field);
-      if (!value) continue;
-      held = true;
-      if (!Met(target, *value))
-        missed.push_back(fmt::format("{}: {} is {:.6g}, wanted at {} {:.6g}", record.name,
-                                     target.field, *value, target.minimum ? "least" : "most",
-                                     target.bound));
+      if (!value || std::isnan(*value)) continue;
+      outcomes.push_back({target, record.name, *value,
+                          Met(target, *value) ? TargetState::kMet : TargetState::kMissed});
     }
-    if (!held)
+    if (outcomes.size() == before)
+      outcomes.push_back({target, target.row, 0, TargetState::kAbsent});
+  }
+  return outcomes;
+}
+
+std::string DisplayTargets(const std::vector<TargetOutcome>& outcomes) {
+  std::string out = "| row | figure | wanted | found | |\n| --- | --- | ---: | ---: | --- |\n";
+  for (const TargetOutcome& o : outcomes)
+    out += fmt::format("| {} | {} | {} {:.6g} | {} | {} |\n", o.row, o.target.field,
+                       o.target.minimum ? "at least" : "at most", o.target.bound,
+                       o.state == TargetState::kAbsent ? "" : fmt::format("{:.6g}", o.value),
+                       o.state == TargetState::kMet      ? "met"
+                       : o.state == TargetState::kMissed ? "MISSED"
+                                                         : "absent");
+  return out;
+}
+
+std::vector<std::string> MissedTargets(const std::vector<Record>& records,
+                                       const std::vector<Target>& targets) {
+  std::vector<std::string> missed;
+  for (const TargetOutcome& o : JudgeTargets(records, targets)) {
+    if (o.state == TargetState::kMissed)
+      missed.push_back(fmt::format("{}: {} is {:.6g}, wanted at {} {:.6g}", o.row, o.target.field,
+                                   o.value, o.target.minimum ? "least" : "most", o.target.bound));
+    if (o.state == TargetState::kAbsent)
       missed.push_back(
-          fmt::format("no row '{}' with a number '{}' was measured", target.row, target.field));
+          fmt::format("no row '{}' with a number '{}' was measured", o.target.row, o.target.field));
   }
   return missed;
 }

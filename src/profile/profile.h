@@ -96,6 +96,11 @@ Result<Profile> RunProfile(Session& session, OpRecorder& recorder, const Benchma
                            const ProfileLimits& limits, const ProfileOptions& options,
                            const ProfileProgress& progress = {});
 
+/// Whether limits of the CPUs are those of the backend.
+inline bool ComputesOnCpus(const Backend& backend) {
+  return backend.name() == "cpu" || backend.name() == "reference";
+}
+
 /// Limits of this machine's CPUs for a session that computes on them: the stream from where its
 /// weights lie, the int8 peaks of the kernels that its layers get, the float peaks. Takes a second
 /// or two.

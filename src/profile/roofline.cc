@@ -54,7 +54,7 @@ std::string RooflineSvg(const Profile& profile, SvgUse use) {
             .x = {.label = "operations per byte", .scale = AxisScale::kLog},
             .y = {.label = "GOPS", .scale = AxisScale::kLog},
             .series = {},
-            .width = 720,
+            .width = use == SvgUse::kFile ? 720.0 : 600.0,
             .height = 480};
   std::vector<PlotSeries> phases;
   double left = 0, right = 0;

@@ -50,6 +50,8 @@ std::unique_ptr<AnswerWriter> NewAnswerWriter(const ApiRequest& request, AnswerC
       return NewChatWriter(request, std::move(context), tokenizer);
     case Endpoint::kResponses:
       return NewResponsesWriter(request, std::move(context), tokenizer);
+    case Endpoint::kNative:
+      return NewNativeWriter(request, std::move(context), tokenizer);
     case Endpoint::kCompletion:
       break;
   }

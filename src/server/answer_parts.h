@@ -29,6 +29,8 @@ std::unique_ptr<AnswerWriter> NewChatWriter(const ApiRequest& request, AnswerCon
                                             const Tokenizer& tokenizer);
 std::unique_ptr<AnswerWriter> NewCompletionWriter(const ApiRequest& request, AnswerContext context,
                                                   const Tokenizer& tokenizer);
+std::unique_ptr<AnswerWriter> NewNativeWriter(const ApiRequest& request, AnswerContext context,
+                                              const Tokenizer& tokenizer);
 std::unique_ptr<AnswerWriter> NewResponsesWriter(const ApiRequest& request, AnswerContext context,
                                                  const Tokenizer& tokenizer);
 

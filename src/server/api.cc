@@ -88,21 +88,19 @@ std::span<const Api::Route> Api::Routes() {
   constexpr auto kModels = +[](Api&, Loaded* loaded, HttpRequest) -> Reply {
     return JsonReply(loaded->service.Models());
   };
-  constexpr auto kCompletion = +[](Api& api, Loaded* loaded, HttpRequest request) -> Reply {
-    return api.workers_.Answer([loaded, body = std::move(request.body)] {
-      return loaded->service.Complete(Endpoint::kCompletion, body);
-    });
+  // A function that answers for one endpoint.
+  constexpr auto kCompleter = []<Endpoint kEndpoint>(std::integral_constant<Endpoint, kEndpoint>) {
+    return +[](Api& api, Loaded* loaded, HttpRequest request) -> Reply {
+      return api.workers_.Answer([loaded, body = std::move(request.body)] {
+        return loaded->service.Complete(kEndpoint, body);
+      });
+    };
   };
-  constexpr auto kChat = +[](Api& api, Loaded* loaded, HttpRequest request) -> Reply {
-    return api.workers_.Answer([loaded, body = std::move(request.body)] {
-      return loaded->service.Complete(Endpoint::kChat, body);
-    });
-  };
-  constexpr auto kResponses = +[](Api& api, Loaded* loaded, HttpRequest request) -> Reply {
-    return api.workers_.Answer([loaded, body = std::move(request.body)] {
-      return loaded->service.Complete(Endpoint::kResponses, body);
-    });
-  };
+  constexpr auto kCompletion =
+      kCompleter(std::integral_constant<Endpoint, Endpoint::kCompletion>());
+  constexpr auto kNative = kCompleter(std::integral_constant<Endpoint, Endpoint::kNative>());
+  constexpr auto kChat = kCompleter(std::integral_constant<Endpoint, Endpoint::kChat>());
+  constexpr auto kResponses = kCompleter(std::integral_constant<Endpoint, Endpoint::kResponses>());
   constexpr auto kEmbeddings = +[](Api& api, Loaded* loaded, HttpRequest request) -> Reply {
     return api.waiting_workers_.Answer(
         [loaded, body = std::move(request.body)] { return loaded->service.Embed(body); });
@@ -130,7 +128,8 @@ std::span<const Api::Route> Api::Routes() {
     if (loaded != nullptr) stats = loaded->engine.Stats();
     const HttpStats http = api.http_stats_ ? api.http_stats_() : HttpStats{};
     return ReadyReply({.content_type = std::string(PrometheusText::kContentType)},
-                      RenderMetrics(stats ? &*stats : nullptr, http));
+                      RenderMetrics(stats ? &*stats : nullptr,
+                                    loaded == nullptr ? nullptr : loaded->engine.monitor(), http));
   };
   static const Route kRoutes[] = {
       {"GET", "/health", Route::kModel, kHealth},
@@ -145,6 +144,7 @@ std::span<const Api::Route> Api::Routes() {
       {"POST", "/chat/completions", kBoth, kChat},
       {"POST", "/v1/completions", kBoth, kCompletion},
       {"POST", "/completions", kBoth, kCompletion},
+      {"POST", "/completion", kBoth, kNative},
       {"POST", "/v1/responses", kBoth, kResponses},
       {"POST", "/responses", kBoth, kResponses},
       {"POST", "/v1/embeddings", kBoth, kEmbeddings},

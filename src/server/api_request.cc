@@ -60,7 +60,11 @@ ApiStatus ReadCount(const Json& body, ApiRequest& request) {
 ApiStatus ReadLogprobs(const Json& body, ApiRequest& request) {
   int64_t top = 0;
   const Json* value = Member(body, "logprobs");
-  if (request.endpoint == Endpoint::kCompletion && value != nullptr && !value->is_boolean()) {
+  if (request.endpoint == Endpoint::kNative) {
+    TERN_TRY_API(ReadInteger({body, "n_probs"}, 0, kMostTopLogprobs, top));
+    request.logprobs = top > 0;
+  } else if (request.endpoint == Endpoint::kCompletion && value != nullptr &&
+             !value->is_boolean()) {
     TERN_TRY_API(ReadInteger({body, "logprobs"}, 0, kMostTopLogprobs, top));
     request.logprobs = true;
   } else {
@@ -135,6 +139,9 @@ ApiResult<ApiRequest> ParseRequest(Endpoint endpoint, std::string_view body) {
     case Endpoint::kCompletion:
       TERN_TRY_API(ReadCompletion(*json, request));
       break;
+    case Endpoint::kNative:
+      TERN_TRY_API(ReadPrompts(*json, request.prompts));
+      break;
     case Endpoint::kChat:
       TERN_TRY_API(ReadChat(*json, request));
       break;
@@ -142,7 +149,8 @@ ApiResult<ApiRequest> ParseRequest(Endpoint endpoint, std::string_view body) {
       TERN_TRY_API(ReadResponses(*json, request));
       break;
   }
-  if (endpoint != Endpoint::kResponses) TERN_TRY_API(ReadCount(*json, request));
+  if (endpoint == Endpoint::kCompletion || endpoint == Endpoint::kChat)
+    TERN_TRY_API(ReadCount(*json, request));
   TERN_TRY_API(ReadGeneration(*json, request));
   TERN_TRY_API(ReadSeed(*json, request.seed));
   TERN_TRY_API(ReadLogprobs(*json, request));

@@ -18,6 +18,7 @@ enum class Endpoint : uint8_t {
   kCompletion,  // POST /v1/completions
   kChat,        // POST /v1/chat/completions
   kResponses,   // POST /v1/responses
+  kNative,      // POST /completion, llama-server's own
 };
 
 /// One message. Templates get it as the JSON object that it is made into.
@@ -47,7 +48,7 @@ using Prompt = std::variant<std::string, std::vector<TokenId>>;
 
 struct ApiRequest {
   Endpoint endpoint = Endpoint::kCompletion;
-  std::vector<Prompt> prompts = {};       // kCompletion, at least one
+  std::vector<Prompt> prompts = {};       // kCompletion and kNative, at least one
   std::vector<ApiMessage> messages = {};  // the others, at least one
   Json tools = Json::array();             // chat form: [{"type":"function","function":{...}}]
   ToolChoice tool_choice = {};
@@ -66,8 +67,9 @@ struct ApiRequest {
 };
 
 /// Never fails on what it doesn't know: unknown fields are ignored, null is as good as absent.
-/// max_tokens is 16 for completions, as OpenAI documents, and what fits in the context for the
-/// others; absent sampling fields are those of SamplingParams. Errors: status 400 naming the field.
+/// max_tokens is 16 for OpenAI's completions, as OpenAI documents, and what fits in the context for
+/// the others; absent sampling fields are those of SamplingParams. Errors: status 400 naming the
+/// field.
 ApiResult<ApiRequest> ParseRequest(Endpoint endpoint, std::string_view body);
 
 // Parts of it, a file each.

@@ -18,6 +18,7 @@ Json ToJson(const ApiMessage& message) {
 const char* PromptField(Endpoint endpoint) {
   switch (endpoint) {
     case Endpoint::kCompletion:
+    case Endpoint::kNative:
       return "prompt";
     case Endpoint::kChat:
       return "messages";

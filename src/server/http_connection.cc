@@ -59,6 +59,7 @@ void HttpConnection::Start(std::function<void()> ended) {
       executor, [self] { return self->Run(); },
       [self, ended = std::move(ended)](const std::exception_ptr& thrown) {
         if (thrown) self->shared_.log("error: a connection ended by an exception");
+        self->HoldBody(0);
         self->Abort();
         ended();
       });
@@ -98,6 +99,7 @@ asio::awaitable<void> HttpConnection::Run() {
   } else {
     bool more = true;
     while (more) more = co_await ServeOne();
+    HoldBody(0);
   }
   co_await Linger();
 }
@@ -134,6 +136,11 @@ asio::awaitable<bool> HttpConnection::ServeOne() {
   co_return true;
 }
 
+void HttpConnection::HoldBody(size_t bytes) {
+  shared_.body_bytes += bytes - body_held_;
+  body_held_ = bytes;
+}
+
 int HttpConnection::Feed(Parser& parser, error_code& error) {
   const HttpOptions& options = shared_.options;
   if (parsed_ == 0) {
@@ -148,6 +155,8 @@ int HttpConnection::Feed(Parser& parser, error_code& error) {
   parsed_ += used;
   if (used > 0) room_.Set();
   if (error == http::error::need_more) error = {};
+  HoldBody(parser.get().body().size());
+  if (body_held_ > 0 && shared_.body_bytes > options.max_bodies) return 503;
   if (parser.is_header_done() && parser.get().target().size() > options.max_url) return 414;
   return error ? StatusFor(error) : 0;
 }
@@ -170,7 +179,9 @@ asio::awaitable<bool> HttpConnection::ReadRequest(Parser& parser) {
       const size_t before = received_.size();
       error_code error;
       if (const int status = Feed(parser, error); status != 0) {
-        const std::string message = error ? error.message() : "the URL is too long";
+        const std::string message = status == 503 ? "too many large requests; try again later"
+                                    : error       ? error.message()
+                                                  : "the URL is too long";
         co_await Refuse(status, message);
         co_return false;
       }
@@ -216,6 +227,7 @@ asio::awaitable<bool> HttpConnection::Answer(HttpReply& reply) {
   for (;;) {
     while (std::optional<HttpPart> part = reply.Pull()) {
       const bool last = part->last;
+      HoldBody(0);  // read, or there would be no answer
       if (!co_await SendPart(std::move(*part))) co_return false;
       if (last) co_return true;
     }

@@ -21,6 +21,7 @@ struct HttpShared {
   HttpHandler handler = {};
   HttpServer::Log log = {};
   bool stopping = false;  // new requests get 503
+  size_t body_bytes = 0;  // of requests that have no answer yet
   uint64_t next_request = 0;
   std::string id_prefix = {};  // differs from process to process
   /// Called when a connection has become idle or has ended.
@@ -66,6 +67,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   int Feed(Parser& parser, boost::system::error_code& error);
   HttpRequest ToRequest(Parser& parser) const;
   void BeginRequest();
+  /// Counts so many bytes of this request's body as held.
+  void HoldBody(size_t bytes);
   void Log(std::string_view method, std::string_view path, const std::string& summary);
 
   boost::asio::ip::tcp::socket socket_;
@@ -76,6 +79,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::array<char, 16384> incoming_;
   std::string received_;  // and not yet parsed; bounded
   size_t parsed_ = 0;     // bytes of this request
+  size_t body_held_ = 0;  // of them, body that takes memory
   std::string client_;
   std::string request_id_;
   Clock::time_point begun_ = {};

@@ -17,6 +17,7 @@ struct HttpOptions {
   uint16_t port = 8080;            // 0: any free one
   size_t max_connections = 512;    // beyond: 503
   size_t max_body = 4 << 20;       // bytes; beyond: 413
+  size_t max_bodies = 256 << 20;   // bytes, of all requests that wait for an answer; beyond: 503
   size_t max_header = 16 << 10;    // bytes; beyond: 431
   size_t max_url = 4 << 10;        // bytes; beyond: 414
   /// For a request from its first byte to its last, and for one part of an answer to be taken by

@@ -5,35 +5,33 @@
 #include <array>
 #include <limits>
 
+#include "base/json_marks.h"
+
 namespace tern {
 namespace {
 
 constexpr int kDeepest = 64;
 constexpr int kMostMembers = 1024;
 
-// What is wrong with the outline of a text that may be JSON, before memory and time are spent on
-// it; nullptr: nothing.
+// What is wrong with a text, whether it is JSON or not; nullptr: nothing.
 const char* CheckOutline(std::string_view text) {
   std::array<int, kDeepest + 1> members = {};  // so far, by level
   int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > kDeepest) return "found JSON nested deeper than 64 levels";
-      members[static_cast<size_t>(depth)] = 0;
-    } else if (c == '}' || c == ']') {
-      if (--depth < 0) return nullptr;  // no JSON: the parser says where
-    } else if (c == ':' && ++members[static_cast<size_t>(depth)] > kMostMembers) {
-      return "found an object of more than 1024 members";
+  const char* problem = nullptr;
+  ForEachJsonMark(text, [&](char c, size_t) {
+    if (c == '{' || c == '[') {
+      if (++depth > kDeepest)
+        problem = "found JSON nested deeper than 64 levels";
+      else
+        members[static_cast<size_t>(depth)] = 0;
+    } else if (c != ':') {
+      --depth;
+    } else if (++members[static_cast<size_t>(depth)] > kMostMembers) {
+      problem = "found an object of more than 1024 members";
     }
-  }
-  return nullptr;
+    return problem == nullptr && depth >= 0;  // below 0: no JSON, the parser says where
+  });
+  return problem;
 }
 
 std::string Describe(const Json& value) {

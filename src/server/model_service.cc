@@ -29,6 +29,7 @@ const char* IdPrefix(Endpoint endpoint) {
     case Endpoint::kResponses:
       return "resp_";
     case Endpoint::kCompletion:
+    case Endpoint::kNative:
       break;
   }
   return "cmpl-";
@@ -69,7 +70,8 @@ ApiResult<std::unique_ptr<HttpReply>> ModelService::Generate(Endpoint endpoint,
   AnswerContext context{.head = NewHead(endpoint)};
   std::vector<RequestHandle> handles;
   for (std::vector<TokenId>& prompt : *prompts) {
-    if (request.echo) context.prompts.push_back(engine_.tokenizer().Decode(prompt));
+    if (request.echo || endpoint == Endpoint::kNative)
+      context.prompts.push_back(engine_.tokenizer().Decode(prompt));
     Request submitted;
     submitted.prompt = std::move(prompt);
     submitted.options = request.generation;
@@ -109,7 +111,7 @@ ApiResult<std::vector<std::vector<TokenId>>> ModelService::Prompts(
     const ApiRequest& request) const {
   const Tokenizer& tokenizer = engine_.tokenizer();
   std::vector<std::vector<TokenId>> prompts;
-  if (request.endpoint == Endpoint::kCompletion) {
+  if (!request.prompts.empty()) {
     for (const Prompt& prompt : request.prompts) {
       if (const auto* text = std::get_if<std::string>(&prompt)) {
         prompts.push_back(tokenizer.Encode(*text, {.add_bos = tokenizer.spec().add_bos}));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/json_marks.h"
 #include "server/json_fields.h"
 
 namespace tern {
@@ -30,21 +31,13 @@ std::optional<ToolCall> ParseCall(std::string_view text) {
 // The end of the JSON object that the text begins with; npos: it has none.
 size_t EndOfObject(std::string_view text) {
   int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{') {
-      ++depth;
-    } else if (c == '}' && --depth == 0) {
-      return i + 1;
-    }
-  }
-  return std::string_view::npos;
+  size_t end = std::string_view::npos;
+  ForEachJsonMark(text, [&](char c, size_t at) {
+    if (c == '{') ++depth;
+    if (c == '}' && --depth == 0) end = at + 1;
+    return end == std::string_view::npos;
+  });
+  return end;
 }
 
 // Objects with nothing but blanks and ; between them, all of them calls of these tools; else none.

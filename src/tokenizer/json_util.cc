@@ -3,29 +3,21 @@
 #include <exception>
 #include <string>
 
+#include "base/json_marks.h"
+
 namespace tern {
 namespace {
 
 constexpr int kDeepest = 64;
 
-/// True when brackets outside strings nest deeper than `deepest`.
 bool NestsDeeper(std::string_view text, int deepest) {
   int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > deepest) return true;
-    } else if (c == '}' || c == ']') {
-      --depth;
-    }
-  }
-  return false;
+  ForEachJsonMark(text, [&](char c, size_t) {
+    if (c == '{' || c == '[') ++depth;
+    if (c == '}' || c == ']') --depth;
+    return depth <= deepest;
+  });
+  return depth > deepest;
 }
 
 }  // namespace

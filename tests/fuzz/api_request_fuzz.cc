@@ -38,11 +38,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace tern;
   if (size == 0) return 0;
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
-  if (data[0] % 4 == 3) {
+  constexpr Endpoint kEndpoints[] = {Endpoint::kCompletion, Endpoint::kChat, Endpoint::kResponses,
+                                     Endpoint::kNative};
+  const size_t choice = data[0] % 8 % 5;
+  if (choice == 3) {
     ReadCalls(text);
     return 0;
   }
-  const auto endpoint = static_cast<Endpoint>(data[0] % 4);
+  const Endpoint endpoint = kEndpoints[choice == 4 ? 3 : choice];
   const auto request = ParseRequest(endpoint, text);
   if (!request) {
     Require(request.error().status == 400 && !request.error().message.empty());
@@ -51,8 +54,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   Require(request->n >= 1 && request->n <= 64);
   Require(request->generation.max_tokens >= 1 && request->generation.stop.size() <= 16);
-  Require(endpoint == Endpoint::kCompletion ? !request->prompts.empty()
-                                            : !request->messages.empty());
+  const bool of_prompts = endpoint == Endpoint::kCompletion || endpoint == Endpoint::kNative;
+  Require(of_prompts ? !request->prompts.empty() : !request->messages.empty());
   Require(request->tools.is_array());
   return 0;
 }

@@ -57,6 +57,18 @@ class Batch(CliTest):
             self.assertEqual(found[i]["generated_tokens"], 12)
         self.assertIn("3 of 3 lines", outcome.stderr)
 
+    def test_a_line_or_an_option_holds_answers_to_a_grammar(self):
+        write("g.gbnf", 'root ::= "ab" | "e"')
+        write("p.jsonl", '{"prompt": "a"}\n{"prompt": "a", "grammar": "root ::= \\"be\\""}\n'
+                         '{"prompt": "a", "json_schema": {"const": "d"}}\n{"prompt": "a", "grammar": "x"}')
+        found, _ = self.batch("p.jsonl", "r.jsonl", "--grammar", "g.gbnf", code=1)
+        self.assertIn(found[0]["text"], ("ab", "e"))
+        self.assertEqual([r["text"] for r in found[1:3]], ["be", '"d"'])
+        self.assertIn("p.jsonl: line 4: grammar: ", found[3]["error"]["message"])
+        write("g.gbnf", 'root ::= "ab" | "c"')
+        _, outcome = self.batch("p.jsonl", "r.jsonl", "--grammar", "g.gbnf", code=1)
+        self.assertIn("other options", outcome.stderr)
+
     def test_modes_workers_threads_and_formats_change_no_answer(self):
         write("p.txt", "".join(f"text {i}\n" for i in range(20)))
         expected, _ = self.batch("p.txt", "r.jsonl")

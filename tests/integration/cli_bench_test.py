@@ -92,6 +92,19 @@ class Bench(CliTest):
             file.write('{"tg4": 3}')
         self.fails("bench", *QUICK, "--targets", "targets.json", names=["targets.json", "tg4"])
 
+    def test_the_products_own_targets_are_measured_and_judged(self):
+        outcome = tern("bench", "--targets", "product", "-r", "1", "-o", "json")
+        self.assertIn(outcome.code, (0, 3), outcome)  # how fast this machine is, nobody knows
+        rows = {(row["test"], row["field"]): row for row in json.loads(outcome.text)}
+        self.assertEqual(len(rows), 7)
+        self.assertEqual(rows["gpu", "utilisation_percent"]["state"], "absent")
+        self.assertIsNone(rows["gpu", "utilisation_percent"]["found"])
+        self.assertGreater(rows["bitlinear [1,768]x768", "rate"]["found"], 0)
+        self.assertEqual(rows["bitlinear [1,768]x768", "memory_mb"]["bound"], 50)
+        self.assertIn("overhead_percent", rows["public API", "overhead_percent"]["field"])
+        missed = any(row["state"] == "missed" for row in rows.values())
+        self.assertEqual(outcome.code, 3 if missed else 0)
+
     def test_kernels_are_verified_and_compared_with_the_scalar_one(self):
         rows = json.loads(self.ok("bench", "--kernels", "--shape", "1x32x64,3x40x128", "-r", "1", "--no-limits", "-o",
                                   "json").text)

@@ -56,6 +56,18 @@ class Run(CliTest):
         self.assertEqual(self.ok("run", *MODEL, "-p", "a", "-n", 20, "--seed", seed).stdout, first.stdout)
         self.assertNotEqual(self.ok("run", *MODEL, "-p", "a", "-n", 20).stdout, first.stdout)
 
+    def test_the_answer_is_held_to_a_grammar_or_a_schema(self):
+        for name, text in (("g.gbnf", 'root ::= ("ab" | "e") "."'), ("bad.gbnf", "root ::= ["),
+                           ("s.json", '{"enum": ["b", 1]}')):
+            with open(name, "w", encoding="utf-8") as file:
+                file.write(text)
+        for seed in range(4):
+            self.assertIn(self.text("-p", "a", "--grammar", "g.gbnf", "--seed", seed), ("ab.", "e."))
+            self.assertIn(self.text("-p", "a", "--json-schema", "s.json", "--seed", seed), ('"b"', "1"))
+        self.fails("run", *MODEL, "-p", "a", "--grammar", "bad.gbnf", names=["bad.gbnf", "line 1, column 11"])
+        self.fails("run", *MODEL, "-p", "a", "--json-schema", "none", names=["none", "opened"])
+        self.fails("run", *MODEL, "-p", "a", "--json", "--grammar", "g.gbnf", code=2, names=["--json", "--grammar"])
+
     def test_top_k_of_one_is_greedy(self):
         self.assertEqual(self.text("-p", "a", "-n", 20, "--top-k", 1, "--seed", 1),
                          self.text("-p", "a", "-n", 20, "--temp", 0))

@@ -132,7 +132,7 @@ class Limits(CliTest):
 
 class Stopping(CliTest):
     def test_running_answers_are_finished_and_new_requests_refused(self):
-        server = Server()
+        server = Server("--drain-timeout", 250)  # however slow the machine is
         body = {"prompt": "a", "max_tokens": 3000, "ignore_eos": True, "stream": True, "seed": 1}
         answers = []
 

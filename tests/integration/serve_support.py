@@ -121,9 +121,10 @@ def receive(client):
     return data
 
 
-def parse_events(text):
-    """The objects of a stream, which must end with [DONE]."""
+def parse_events(text, end=("data: [DONE]",)):
+    """The objects of a stream, which must end with [DONE], but for llama-server's own form."""
     blocks = text.split("\n\n")
-    assert blocks[-2:] == ["data: [DONE]", ""], blocks[-3:]
-    assert all(block.startswith("data: ") for block in blocks[:-1]), text
-    return [json.loads(block[len("data: "):]) for block in blocks[:-2]]
+    count = len(blocks) - len(end) - 1
+    assert blocks[count:] == [*end, ""], blocks[-3:]
+    assert all(block.startswith("data: ") for block in blocks[:count]), text
+    return [json.loads(block[len("data: "):]) for block in blocks[:count]]

@@ -82,9 +82,9 @@ class State:
                     f"tern_batch_rows {self.running}", "tern_kv_blocks 512",
                     f"tern_kv_blocks_used {12 * self.running}", "tern_kv_blocks_cached 40"]
             done = self.results["ok"] > 0
-            for name, median in (("tern_ttft_seconds", 0.08), ("tern_inter_token_seconds", 0.02)):
-                rows += [f'{name}{{quantile="{q}"}} {median * factor if done else "NaN"}'
-                         for q, factor in (("0.5", 1), ("0.95", 1.6), ("0.99", 2.5))]
+            for name, median in (("tern_ttft_recent_seconds", 0.08), ("tern_inter_token_recent_seconds", 0.02)):
+                rows += [f'{name}{{percentile="{p}"}} {median * factor if done else "NaN"}'
+                         for p, factor in ((50, 1), (95, 1.6), (99, 2.5))]
             rows += [f'tern_requests_total{{result="{name}"}} {count}' for name, count in self.results.items()]
         return "# TYPE tern_tokens_generated_total counter\n" + "\n".join(rows) + "\n"
 

@@ -41,6 +41,15 @@ class CpuBackend final : public Backend {
   std::vector<KernelRange> kernel_ranges() const override {
     return cpu::KernelRanges(features_, forced_isa_);
   }
+  std::vector<BackendMemory> memory() const override {
+    std::vector<BackendMemory> uses;
+    for (const MemoryTier tier : {MemoryTier::kBuddy, MemoryTier::kSlab, MemoryTier::kMapped}) {
+      const TierStatistics statistics = memory_->Statistics(tier);
+      if (statistics.allocations > 0)
+        uses.push_back({tern::Name(tier), statistics.live_bytes, statistics.reserved_bytes});
+    }
+    return uses;
+  }
 
   Result<Buffer> Allocate(size_t bytes) override {
     void* data = memory_->TakePages(bytes);

@@ -30,6 +30,8 @@ using cuda::PassRecorder;
 
 // Rows up to which LinearFew is the faster one.
 constexpr int64_t kFewRows = 16;
+// Enough blocks of outputs and rows for several rounds of all multiprocessors.
+constexpr int64_t kPassRows = 4096;
 // Rows of a pass up to which launching kernels one by one takes longer than they run.
 constexpr int64_t kRecordedRows = 256;
 
@@ -56,6 +58,11 @@ class CudaBackend final : public Backend {
     if (HasWgmma()) ranges.push_back({few + 1, 0, "linear_many (wgmma)"});
     return ranges;
   }
+  std::vector<BackendMemory> memory() const override {
+    const cuda::DeviceMemoryStats stats = context_->MemoryStats();
+    return {{"device", stats.used, stats.reserved}};
+  }
+  int64_t pass_rows() const override { return kPassRows; }
   std::optional<uint64_t> free_memory() const override { return context_->FreeMemory(); }
 
   Result<Buffer> Allocate(size_t bytes) override { return context_->Allocate(bytes); }

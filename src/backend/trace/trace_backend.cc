@@ -15,9 +15,11 @@ class TraceBackend final : public Backend {
   int threads() const override { return inner_->threads(); }
   ThreadLayout thread_layout() const override { return inner_->thread_layout(); }
   std::vector<KernelRange> kernel_ranges() const override { return inner_->kernel_ranges(); }
+  std::vector<BackendMemory> memory() const override { return inner_->memory(); }
 
   Result<Buffer> Allocate(size_t bytes) override { return inner_->Allocate(bytes); }
   Result<Buffer> Upload(std::span<const float> values) override { return inner_->Upload(values); }
+  int64_t pass_rows() const override { return inner_->pass_rows(); }
   std::optional<uint64_t> free_memory() const override { return inner_->free_memory(); }
   void Write(std::span<const std::byte> from, void* to) noexcept override {
     inner_->Write(from, to);

@@ -8,6 +8,8 @@ import {Plot, shown, statistics} from './plot.js';
 const PERIOD = 1000;          // ms
 const KEPT = 30 * 60 * 1000;  // ms of samples
 
+const OPERATIONS = {decode: 'Writing answers', prefill: 'Reading prompts'};
+
 const PLOTS = [
   {key: 'generated', title: 'Generated tokens per second', how: 'rate', series: ['all requests'], least: 10, hero: true},
   {key: 'ttft', title: 'Time to first token', how: 'seconds', series: ['median', '95%', '99%'], least: 0.01},
@@ -112,7 +114,20 @@ export class Dashboard {
       tile.value.textContent = tile.of(look, sample.values);
       tile.more.textContent = tile.moreOf(look, sample.values);
     }
+    this.#alert(look);
     byId('updated').textContent = `as of ${new Date(look.time).toLocaleTimeString()}`;
+  }
+
+  // What is slower than usual; said once, not at each look.
+  #alert({alerts, tolerance}) {
+    const banner = byId('alert');
+    const lines = alerts.map(({operation}) => `${OPERATIONS[operation] ?? operation} is slower than usual`);
+    const details = alerts.map(({ratio}) => (ratio === null ? '' : `${ratio.toFixed(2)} times the usual time`));
+    const allowed = tolerance === null ? '' : `, ${Math.round(tolerance * 100)}% more is allowed`;
+    banner.hidden = alerts.length === 0;
+    const said = lines.join('. ');
+    if (byId('alert-text').textContent !== said) byId('alert-text').textContent = said;
+    byId('alert-more').textContent = alerts.length === 0 ? '' : details.filter((text) => text !== '').join('; ') + allowed;
   }
 
   #problem(text) {

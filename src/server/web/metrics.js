@@ -8,13 +8,16 @@
 //   tern_kv_blocks                         gauge    blocks of the cache of keys and values
 //   tern_kv_blocks_used                    gauge    blocks that running requests hold
 //   tern_kv_blocks_cached                  gauge    blocks kept for the prefix cache alone
-//   tern_ttft_seconds{quantile}            summary  time to the first token; quantiles 0.5, 0.95, 0.99; NaN: none yet
-//   tern_inter_token_seconds{quantile}     summary  time between two tokens of an answer; the same quantiles
+//   tern_ttft_recent_seconds{percentile}   gauge    time to the first token in the last minute; percentiles 50, 95, 99
+//   tern_inter_token_recent_seconds{percentile}     time between two tokens of an answer; the same percentiles
 //   tern_requests_total{result}            counter  finished requests, by what became of them
+//   tern_slowdown_alert{operation}         gauge    1: slower than usual, for long enough to be believed
+//   tern_slowdown_ratio{operation}         gauge    its time as a multiple of the usual one
+//   tern_slowdown_tolerance_ratio          gauge    how much more than usual is still well
 
 const ROW = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)/;
 const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g;
-const QUANTILES = ['0.5', '0.95', '0.99'];
+const PERCENTILES = ['50', '95', '99'];
 
 function numberOf(text) {
   const value = Number(text.replace(/^([+-]?)Inf$/i, '$1Infinity'));
@@ -40,8 +43,10 @@ export function parseMetrics(text) {
 export function snapshot(text, time) {
   const rows = parseMetrics(text);
   const value = (name) => rows.find((row) => row.name === name)?.value ?? null;
-  const quantiles = (name) => QUANTILES.map(
-      (q) => rows.find((row) => row.name === name && Number(row.labels.quantile) === Number(q))?.value ?? null);
+  const percentiles = (name) => PERCENTILES.map(
+      (p) => rows.find((row) => row.name === name && row.labels.percentile === p)?.value ?? null);
+  const slowdown = (operation) => rows.find(
+      (row) => row.name === 'tern_slowdown_ratio' && row.labels.operation === operation)?.value ?? null;
   return {
     time,
     generated: value('tern_tokens_generated_total'),
@@ -52,10 +57,13 @@ export function snapshot(text, time) {
     blocks: value('tern_kv_blocks'),
     used: value('tern_kv_blocks_used'),
     cached: value('tern_kv_blocks_cached'),
-    ttft: quantiles('tern_ttft_seconds'),
-    between: quantiles('tern_inter_token_seconds'),
+    ttft: percentiles('tern_ttft_recent_seconds'),
+    between: percentiles('tern_inter_token_recent_seconds'),
     results: rows.filter((row) => row.name === 'tern_requests_total')
                  .map((row) => ({result: row.labels.result ?? 'all', count: row.value})),
+    alerts: rows.filter((row) => row.name === 'tern_slowdown_alert' && row.value === 1)
+                .map(({labels}) => ({operation: labels.operation, ratio: slowdown(labels.operation)})),
+    tolerance: value('tern_slowdown_tolerance_ratio'),
   };
 }
 

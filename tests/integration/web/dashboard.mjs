@@ -16,7 +16,7 @@ check('the arithmetic of the dashboard', async (page) => {
   assert.deepEqual(samples[0], {
     time: 1000, generated: 500, prompt: null, running: 3, waiting: 2, rows: 5, blocks: 200, used: 50, cached: 20,
     ttft: [0.125, 0.25, 0.375], between: [0.02, 0.04, 0.06],
-    results: [{result: 'ok', count: 12}, {result: 'can"celled', count: 1}],
+    results: [{result: 'ok', count: 12}, {result: 'can"celled', count: 1}], alerts: [], tolerance: 0.05,
   });
   assert.deepEqual(samples.slice(1), [
     [null], {generated: [500], prompt: [null], requests: [3, 2], rows: [5], cache: [0.25, 0.1],
@@ -45,6 +45,19 @@ check('the dashboard shows what the server says', async (page) => {
   assert.match(await page.locator('.plot', {hasText: 'Batch rows'}).locator('.lines path.line').getAttribute('d'), /^M/);
   await button(page, 'Pause').click();
   assert.equal(await button(page, 'Pause').getAttribute('aria-pressed'), 'true');
+});
+
+check('what is slower than usual is said, until it is over', async (page) => {
+  let slow = false;
+  await page.route('**/metrics', (route) => route.fulfill({contentType: 'text/plain', body: metricsText(1, slow)}));
+  await page.getByRole('tab', {name: 'Dashboard'}).click();
+  await page.getByText('as of').waitFor();
+  assert.equal(await page.getByRole('alert').isVisible(), false);
+  slow = true;
+  await page.getByRole('alert').filter({hasText: 'Writing answers is slower than usual'}).waitFor();
+  assert.equal(await page.locator('#alert-more').textContent(), '1.23 times the usual time, 5% more is allowed');
+  slow = false;
+  await page.locator('#alert').waitFor({state: 'hidden'});
 });
 
 check('a server without metrics, or none, is said', async (page) => {

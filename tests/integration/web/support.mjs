@@ -105,18 +105,21 @@ export async function violations(page) {
   return result.violations.flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.html} ${n.any[0]?.message ?? ''}`));
 }
 
-export function metricsText(k) {
-  const quantiles = (name, value) => ['0.5', '0.95', '0.99'].map((q, i) => `${name}{quantile="${q}"} ${value * (i + 1)}\n`);
+export function metricsText(k, slow = false) {
+  const percentiles = (name, value) => ['50', '95', '99'].map((p, i) => `${name}{percentile="${p}"} ${value * (i + 1)}\n`);
   return ['# HELP tern_requests_total x\n', `tern_tokens_generated_total ${500 * k}\n`, 'tern_prompt_tokens_total NaN\n',
           'tern_requests_running 3\n', 'tern_requests_waiting 2\n', 'tern_batch_rows 5\n', 'tern_kv_blocks 200\n',
-          'tern_kv_blocks_used 50\n', 'tern_kv_blocks_cached 20 1700000000\n', ...quantiles('tern_ttft_seconds', 0.125),
-          ...quantiles('tern_inter_token_seconds', 0.02), 'tern_requests_total{result="ok"} 12\n',
-          'tern_requests_total{result="can\\"celled"} 1\n'].join('');
+          'tern_kv_blocks_used 50\n', 'tern_kv_blocks_cached 20 1700000000\n', ...percentiles('tern_ttft_recent_seconds', 0.125),
+          ...percentiles('tern_inter_token_recent_seconds', 0.02), 'tern_requests_total{result="ok"} 12\n',
+          'tern_requests_total{result="can\\"celled"} 1\n', `tern_slowdown_alert{operation="decode"} ${slow ? 1 : 0}\n`,
+          'tern_slowdown_alert{operation="prefill"} 0\n', 'tern_slowdown_ratio{operation="decode"} 1.234\n',
+          'tern_slowdown_tolerance_ratio 0.05\n'].join('');
 }
 
+/** The dashboard over made-up numbers, with an alert among them. */
 export async function scripted(page) {
   let k = 0;
-  await page.route('**/metrics', (route) => route.fulfill({contentType: 'text/plain', body: metricsText(++k)}));
+  await page.route('**/metrics', (route) => route.fulfill({contentType: 'text/plain', body: metricsText(++k, true)}));
   await page.getByRole('tab', {name: 'Dashboard'}).click();
   await page.waitForFunction(() => document.querySelector('[aria-label^="Generated"] path.line').getAttribute('d').includes('L'));
 }

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "memory/streaming_ring.h"
 
 namespace tern {
 namespace {
@@ -111,35 +110,6 @@ TEST(MemoryPoolProperty, ThreadsShareIt) {
   for (std::thread& thread : threads) thread.join();
   for (size_t tier = 0; tier < kMemoryTiers; ++tier)
     EXPECT_EQ(pool.Statistics(static_cast<MemoryTier>(tier)).live_bytes, 0u);
-}
-
-TEST(StreamingRingProperty, BlocksStayInOrderAndApart) {
-  MemoryPool pool;
-  auto ring = StreamingRing::Create(pool, 10000);
-  ASSERT_TRUE(ring);
-  Rng rng(3);
-  std::vector<std::pair<std::byte*, size_t>> live;
-  uint8_t next = 0;
-  uint8_t oldest = 0;
-  for (int step = 0; step < 20000; ++step) {
-    const size_t bytes = rng.Next() % 3000;
-    auto* at = static_cast<std::byte*>(rng.Next() % 2 ? ring->Push(bytes) : nullptr);
-    if (at != nullptr) {
-      ASSERT_EQ(reinterpret_cast<uintptr_t>(at) % 64, 0u);
-      std::memset(at, next++, bytes);
-      live.emplace_back(at, bytes);
-    } else if (!live.empty()) {
-      for (size_t i = 0; i < live[0].second; ++i)
-        ASSERT_EQ(static_cast<uint8_t>(live[0].first[i]), oldest);
-      ++oldest;
-      live.erase(live.begin());
-      ring->Pop();
-    }
-    ASSERT_EQ(ring->blocks(), live.size());
-  }
-  while (ring->blocks() > 0) ring->Pop();
-  EXPECT_NE(ring->Push(10000), nullptr);
-  EXPECT_EQ(ring->Push(1), nullptr);
 }
 
 }  // namespace

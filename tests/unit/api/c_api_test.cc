@@ -88,6 +88,25 @@ TEST_F(CApi, AllFormsGiveTheSameText) {
   tern_completion_free(whole);
 }
 
+TEST_F(CApi, NAnswersAreAnArray) {
+  tern_generate_options options = Short();
+  tern_completion* answers = nullptr;
+  ASSERT_EQ(tern_generate_n(model_, kPrompt, 2, &options, &answers, &error_), TERN_OK);
+  ++options.seed;
+  tern_completion* second = nullptr;
+  ASSERT_EQ(tern_generate(model_, kPrompt, &options, nullptr, nullptr, &second, &error_), TERN_OK);
+  EXPECT_STREQ(answers[1].text, second->text);
+  EXPECT_STRNE(answers[0].text, second->text);
+  tern_completion_free(second);
+  tern_completions_free(answers, 2);
+
+  const tern_message message = {"user", "Hi"};
+  ASSERT_EQ(tern_chat_n(model_, &message, 1, 2, nullptr, &answers, &error_), TERN_OK);
+  tern_completions_free(answers, 2);
+  EXPECT_EQ(tern_generate_n(model_, kPrompt, 0, nullptr, &answers, &error_), TERN_INVALID_ARGUMENT);
+  EXPECT_THAT(TakeError(), HasSubstr("n: found 0"));
+}
+
 TEST_F(CApi, ACallbackCanEndIt) {
   tern_generate_options options = Short();
   options.max_tokens = 1 << 20;

@@ -67,6 +67,20 @@ TEST(ApiModel, EveryFormGivesTheSameText) {
   EXPECT_EQ(model.Generate(*ids, Short())->text, whole->text);
 }
 
+TEST(ApiModel, AnswerIOfNIsThatOfSeedPlusI) {
+  const Model model = LoadModel();
+  const auto answers = model.GenerateN(kPrompt, 3, Short(5));
+  ASSERT_TRUE(answers) << answers.error().message;
+  ASSERT_EQ(answers->size(), 3u);
+  for (uint64_t i = 0; i < 3; ++i)
+    EXPECT_EQ((*answers)[i].text, model.Generate(kPrompt, Short(5 + i))->text);
+  for (const int n : {0, -1, 129}) {
+    const auto refused = model.GenerateN(kPrompt, n, Short());
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message, HasSubstr("n: found"));
+  }
+}
+
 TEST(ApiModel, ABatchGivesEachTheTextThatItHasAlone) {
   const Model model = LoadModel({.max_sequences = 4});
   std::vector<Request> requests;
@@ -153,6 +167,13 @@ TEST(ApiModel, ManyThreadsMayAskAtOnce) {
   EXPECT_EQ(stats.requests, 7u);
   EXPECT_EQ(stats.generated_tokens, 7u * 24);
   EXPECT_EQ(stats.running, 0);
+  EXPECT_EQ(stats.first_token.count, 7u);
+  EXPECT_EQ(stats.between_tokens.count, 7u * 23);
+  EXPECT_EQ(stats.pass.count, stats.steps);
+  EXPECT_EQ(stats.queue.count, 7u);
+  EXPECT_GT(stats.between_tokens.p50, 0);
+  EXPECT_LE(stats.between_tokens.p50, stats.between_tokens.p999);
+  EXPECT_LE(stats.between_tokens.p999, stats.between_tokens.max);
 }
 
 TEST(ApiModel, AConversationIsAnswered) {

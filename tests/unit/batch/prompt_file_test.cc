@@ -99,8 +99,21 @@ TEST_F(PromptFiles, AnObjectSaysPromptOrMessagesAndItsOwnOptions) {
       "\n"
       R"({"prompt": "Two", "top_k": 3, "top_p": 0.5, "min_p": 0.25, "repeat_penalty": 2,)"
       R"( "presence_penalty": -1, "frequency_penalty": 1.5, "repeat_last_n": 8,)"
-      R"( "ignore_eos": true, "id": null})");
-  ASSERT_EQ(items.size(), 3u);
+      R"( "ignore_eos": true, "id": null, "min_tokens": 4, "logit_bias": {"7": -2.5, "9": false},)"
+      R"( "grammar": "root ::= \"a\""})"
+      "\n"
+      R"({"prompt": "3", "json_schema": {"type": "object", "properties": {"b": {}, "a": {}}}})"
+      "\n"
+      R"({"prompt": "4", "json_schema": {"type": "object", "properties": {"b": {}, "a": {}}}})"
+      "\n"
+      R"({"prompt": "5", "json_schema": {"type": "object", "properties": {"a": {}, "b": {}}}})");
+  ASSERT_EQ(items.size(), 6u);
+  EXPECT_EQ(items[2].options.min_tokens, 4);
+  EXPECT_EQ(items[2].options.logit_bias, (LogitBias{{7, -2.5f}, {9, -INFINITY}}));
+  EXPECT_EQ(items[0].options.grammar, nullptr);
+  EXPECT_NE(items[2].options.grammar, nullptr);
+  EXPECT_EQ(items[3].options.grammar, items[4].options.grammar);  // compiled once
+  EXPECT_NE(items[3].options.grammar, items[5].options.grammar);  // the order of members counts
   EXPECT_EQ(items[0].prompt, "One\n");
   EXPECT_EQ(items[0].options.max_tokens, 7);
   EXPECT_EQ(items[0].options.sampling.temperature, 0.0f);
@@ -140,6 +153,14 @@ TEST_F(PromptFiles, AMistakeInAnObjectNamesLineAndField) {
       {R"({"prompt": "a", "temperature": "hot"})", "line 2: temperature: found \"hot\""},
       {R"({"prompt": "a", "stop": [1]})", "line 2: stop: found number"},
       {R"({"prompt": "a", "id": 1.5})", "line 2: id: found number"},
+      {R"({"prompt": "a", "min_tokens": -1})", "line 2: min_tokens: found -1"},
+      {R"({"prompt": "a", "logit_bias": [1]})", "line 2: logit_bias: found array"},
+      {R"({"prompt": "a", "logit_bias": {"x": 1}})", "line 2: logit_bias: found the key \"x\""},
+      {R"({"prompt": "a", "logit_bias": {"1": 101}})", "line 2: logit_bias.1: found 101"},
+      {R"({"prompt": "a", "logit_bias": {"1": true}})", "line 2: logit_bias.1: found boolean"},
+      {R"({"prompt": "a", "grammar": "x"})", "line 2: grammar: "},
+      {R"({"prompt": "a", "json_schema": {"type": 1}})", "line 2: json_schema: "},
+      {R"({"prompt": "a", "grammar": "x", "json_schema": {}})", "line 2: grammar: there is json"},
       {R"({"prompt": "a", "prompt": "b"})", "line 2: key 'prompt' occurs twice"},
   };
   for (const auto& [line, message] : cases) {

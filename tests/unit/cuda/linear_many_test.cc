@@ -37,15 +37,15 @@ std::vector<ManyForm> Forms(int k_tiles, Gate gate) {
   for (const int blocks : {1, 2})
     for (const int tokens : {32, 64, 96, 128, 160})
       for (int split = 1; split <= std::min(8, k_tiles); ++split)
-        for (int share = 1; share <= (split == 1 ? 2 : 1); ++share)
-          if (gate == Gate::kNone || blocks == 2) forms.push_back({tokens, blocks, split, share});
+        for (int slots = 0; slots <= (split == 1 && tokens >= 96 ? 2 : 0); ++slots)
+          if (gate == Gate::kNone || blocks == 2) forms.push_back({tokens, blocks, split, slots});
   return forms;
 }
 
 std::string Name(const LinearShape& s, const ManyForm& f, int64_t at, int64_t y_stride) {
   return std::to_string(s.rows) + "x" + std::to_string(s.cols) + " m " + std::to_string(s.m) +
          ", tokens " + std::to_string(f.tokens) + " blocks " + std::to_string(f.blocks) +
-         " split " + std::to_string(f.split) + " share " + std::to_string(f.share) + ": row " +
+         " split " + std::to_string(f.split) + " slots " + std::to_string(f.slots) + ": row " +
          std::to_string(at / y_stride) + " column " + std::to_string(at % y_stride);
 }
 
@@ -78,7 +78,7 @@ TEST_F(LinearManyTest, EveryFormGates) {
                                 {544, 2560, 2560, 33, 0}};
   for (const LinearShape& shape : shapes) {
     const LinearCase c(shape);
-    const int64_t y_stride = shape.rows / 2 + 3;
+    const int64_t y_stride = shape.rows / 2 + (shape.padding > 0 ? 4 : 3);
     const auto products = c.Products(), before = RandomFloats(shape.m * y_stride, 6);
     for (const Gate gate : {Gate::kReluSquared, Gate::kSilu}) {
       const auto want = WantLinear(products, c, gate, false, before, y_stride);
@@ -100,8 +100,8 @@ TEST_F(LinearManyTest, TilesFollowEachOtherInABlock) {
     const auto products = c.Products(), before = RandomFloats(int64_t{shape.m} * shape.rows, 6);
     for (const int tokens : {32, 128, 160})
       for (const int blocks : {1, 2})
-        for (const int share : {1, 2}) {
-          const ManyForm form = {tokens, blocks, 1, share};
+        for (const int slots : {0, 1, 2}) {
+          const ManyForm form = {tokens, blocks, 1, slots};
           const auto got = Run(c, form, Gate::kNone, false, before, shape.rows);
           const int64_t at = FirstDifference(got, products);
           ASSERT_EQ(at, -1) << Name(shape, form, at, shape.rows);
@@ -132,7 +132,7 @@ TEST_F(LinearManyTest, AFormIsChosenForEveryShape) {
         args.gate = gate;
         const ManyForm form = ChooseManyForm(args, launch.multiprocessors);
         EXPECT_TRUE(form.split <= args.w.k_tiles && (gate == Gate::kNone || form.blocks == 2) &&
-                    (form.split == 1 || form.share == 1));
+                    (form.split == 1 || form.slots == 0));
       }
 }
 

@@ -39,11 +39,9 @@ std::vector<uint8_t> Expected(const TiledMatrix& m, const std::vector<uint8_t>& 
     const uint8_t* row = source.data() + static_cast<size_t>(r) * row_bytes;
     for (int c = 0; c < m.cols; ++c) {
       const int in = c % tile_cols;
-      uint8_t* tile =
-          tiles.data() +
-          (static_cast<size_t>(r / 16) * static_cast<size_t>(m.k_tiles) +
-           static_cast<size_t>(c / tile_cols)) *
-              kTileBytes;
+      uint8_t* tile = tiles.data() + (static_cast<size_t>(r / 16) * static_cast<size_t>(m.k_tiles) +
+                                      static_cast<size_t>(c / tile_cols)) *
+                                         kTileBytes;
       const int g = r % 8;
       const int lower = r % 16 / 8;
       if (m.type == TileType::kTernary) {

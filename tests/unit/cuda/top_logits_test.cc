@@ -41,10 +41,9 @@ void Check(int m, int vocab, int k, const Fill& fill) {
       for (int32_t i = 0; i < vocab; ++i)
         if (!std::isnan(row[i])) order.push_back(i);
       const size_t there = std::min(keep, order.size());
-      std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(there),
-                        order.end(), [row](int32_t a, int32_t b) {
-                          return row[a] != row[b] ? row[a] > row[b] : a < b;
-                        });
+      std::partial_sort(
+          order.begin(), order.begin() + static_cast<std::ptrdiff_t>(there), order.end(),
+          [row](int32_t a, int32_t b) { return row[a] != row[b] ? row[a] > row[b] : a < b; });
       for (size_t i = 0; i < keep; ++i) {
         const int32_t id = i < there ? order[i] : -1;
         ASSERT_EQ(got_ids[r * keep + i], id) << "row " << r << ", place " << i;
@@ -82,9 +81,8 @@ TEST(TopLogits, NanNeverInfinityYes) {
     Check(3, 20000, k, [](size_t, Rng&) { return NAN; });
     Check(3, 20000, k, [](size_t, Rng&) { return -NAN; });
     Check(3, 20000, k, [](size_t id, Rng&) { return id == 777 ? kInfinity : NAN; });
-    Check(3, 20000, k, [](size_t id, Rng&) {
-      return id % 4000 == 17 ? static_cast<float>(id) : -kInfinity;
-    });
+    Check(3, 20000, k,
+          [](size_t id, Rng&) { return id % 4000 == 17 ? static_cast<float>(id) : -kInfinity; });
   }
 }
 

@@ -79,7 +79,8 @@ class EngineLoopTest : public testing::Test {
     options.scheduler.logit_rows = 64;
     options.scheduler.context = std::min(kContext, blocks * kBlockPositions);
     options.scheduler.max_sequences = 8;
-    loop_.emplace(LoopParts{executor_, *cache_, *tokenizer_, test::kAlphabetVocab, {}}, options);
+    loop_.emplace(LoopParts{executor_, *cache_, *tokenizer_, test::kAlphabetVocab, {}, &monitor_},
+                  options);
   }
   Request Ask(std::string_view prompt, int64_t max_tokens = 100) {
     Request request;
@@ -103,6 +104,7 @@ class EngineLoopTest : public testing::Test {
   std::unique_ptr<Backend> backend_ = CreateReferenceBackend(1);
   std::unique_ptr<Tokenizer> tokenizer_ = test::AlphabetTokenizer();
   std::optional<KvCache> cache_;
+  PerformanceMonitor monitor_;
   std::optional<EngineLoop> loop_;
 };
 
@@ -121,8 +123,11 @@ TEST_F(EngineLoopTest, AnswersManyAtOnce) {
   const EngineStats stats = loop_->Stats();
   EXPECT_EQ(stats.requests, 25u);
   EXPECT_EQ(stats.finished, 25u);
-  EXPECT_EQ(stats.time_to_first_token.count(), 25u);
   EXPECT_EQ(stats.generated_tokens, 26u * 25 / 2 + 25);
+  EXPECT_EQ(monitor_.queue_time().count(), 25u);
+  EXPECT_EQ(monitor_.first_token().count(), 25u);
+  EXPECT_EQ(monitor_.between_tokens().count(), stats.generated_tokens - 25);
+  EXPECT_EQ(monitor_.pass_time().count(), stats.steps);
 }
 
 TEST_F(EngineLoopTest, ReasonsToEnd) {

@@ -58,5 +58,29 @@ TEST(Targets, AnotherFormIsRefusedWithItsPlace) {
   EXPECT_THAT(message(R"({"a": {"min_rate": "1"}})"), HasSubstr("string"));
 }
 
+TEST(Targets, TheProductsOwn) {
+  EXPECT_FALSE(TargetPreset("targets.json"));
+  const auto targets = TargetPreset("product");
+  ASSERT_TRUE(targets);
+  const std::vector<Record> records = {
+      {"bitlinear [1,768]x768",
+       300000,
+       {{"p50_ms", 0.9}, {"p95_ms", 2.5}, {"p99_ms", 5.0}, {"memory_mb", 49.0}}},
+      {"public API", 1, {{"overhead_percent", 4.0}}}};
+  const auto outcomes = JudgeTargets(records, *targets);
+  ASSERT_EQ(outcomes.size(), 7u);
+  for (const TargetOutcome& o : outcomes) {
+    const TargetState expected = o.target.field == "p95_ms" ? TargetState::kMissed
+                                 : o.row == "gpu"           ? TargetState::kAbsent
+                                                            : TargetState::kMet;
+    EXPECT_EQ(o.state, expected) << o.row << " " << o.target.field;
+  }
+  const std::string table = DisplayTargets(outcomes);
+  EXPECT_THAT(table,
+              HasSubstr("| bitlinear [1,768]x768 | rate | at least 300000 | 300000 | met |"));
+  EXPECT_THAT(table, HasSubstr("| p95_ms | at most 2 | 2.5 | MISSED |"));
+  EXPECT_THAT(table, HasSubstr("| gpu | utilisation_percent | at least 80 |  | absent |"));
+}
+
 }  // namespace
 }  // namespace tern

@@ -254,6 +254,21 @@ TEST_F(HttpServing, BoundsUrlHeaderAndBody) {
   EXPECT_THAT(Ask("POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
 }
 
+TEST_F(HttpServing, BoundsTheBodiesOfAllRequestsTogether) {
+  Serve({.max_bodies = 10});
+  Client first(server_->port());
+  first.Send("POST /script HTTP/1.1\r\nContent-Length: 8\r\n\r\n12345678");
+  script_.WaitUntilBegun();
+  const std::string post = "POST /a HTTP/1.1\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc";
+  const std::string refused = Ask(post);
+  EXPECT_THAT(refused, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(refused, HasSubstr("Retry-After"));
+  EXPECT_THAT(Ask("GET /a HTTP/1.1\r\nConnection: close\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+  script_.Add({.head = HttpHead{}, .body = "begun"});
+  first.ReceiveUntil("begun");
+  EXPECT_THAT(Ask(post), StartsWith("HTTP/1.1 200 "));
+}
+
 TEST_F(HttpServing, AClientMayWaitForTheWordToSendItsBody) {
   Serve();
   Client client(server_->port());

@@ -95,22 +95,33 @@ __global__ void __launch_bounds__(kThreads) PlainKernel(const __grid_constant__ 
   for (int begin = 0; begin <= own; begin += kChunk) {
     const int count = min(own + 1 - begin, kChunk);
     const int block = table[begin / kBlock + min(lane % (kChunk / kBlock), (count - 1) / kBlock)];
-    // Calls with(position, piece) for the warp's positions.
+    // Calls with(position, its elements) for the warp's positions. Several are loaded at once.
     const auto each = [&](void* pieces, auto with) {
-#pragma unroll 4
-      for (int p = warp; p < count; p += kWarps)
-        with(p, PieceAt(pieces, kv, __shfl_sync(~0u, block, p / kBlock), kv_head));
+      constexpr int kBatch = kSlots == 1 ? 8 : 8 / kSlots;
+      for (int first = warp; first < count; first += kBatch * kWarps) {
+        float4 x[kBatch][kSlots];
+#pragma unroll
+        for (int b = 0; b < kBatch; ++b) {
+          const int p = min(first + b * kWarps, count - 1);
+          const char* piece = PieceAt(pieces, kv, __shfl_sync(~0u, block, p / kBlock), kv_head);
+#pragma unroll
+          for (int s = 0; s < kSlots; ++s)
+            x[b][s] = Elements<E>(piece, p % kBlock, 4 * lane + 128 * s, dim);
+        }
+#pragma unroll
+        for (int b = 0; b < kBatch; ++b)
+          if (first + b * kWarps < count) with(first + b * kWarps, x[b]);
+      }
     };
     float most = -INFINITY;  // of head lane / 8
-    each(kv.k, [&](int p, const char* piece) {
+    each(kv.k, [&](int p, const float4(&k)[kSlots]) {
       float scores[kHeads] = {};
 #pragma unroll
       for (int s = 0; s < kSlots; ++s) {
         const int d = 4 * lane + 128 * s;
-        const float4 k = Elements<E>(piece, p % kBlock, d, dim);
 #pragma unroll
         for (int h = 0; h < kHeads; ++h)
-          scores[h] = Dot4(*reinterpret_cast<const float4*>(&q[h][d]), k, scores[h]);
+          scores[h] = Dot4(*reinterpret_cast<const float4*>(&q[h][d]), k[s], scores[h]);
       }
       const float score = SumOfHead(scores) * scale;
       if (lane % 8 == 0) weights[lane / 8][p] = score;
@@ -144,10 +155,10 @@ __global__ void __launch_bounds__(kThreads) PlainKernel(const __grid_constant__ 
         x = {x.x * factor[h], x.y * factor[h], x.z * factor[h], x.w * factor[h]};
       }
     }
-    each(kv.v, [&](int p, const char* piece) {
+    each(kv.v, [&](int p, const float4(&values)[kSlots]) {
 #pragma unroll
       for (int s = 0; s < kSlots; ++s) {
-        const float4 v = Elements<E>(piece, p % kBlock, 4 * lane + 128 * s, dim);
+        const float4 v = values[s];
 #pragma unroll
         for (int h = 0; h < kHeads; ++h) {
           const float w = weights[h][p];

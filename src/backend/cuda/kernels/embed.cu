@@ -28,8 +28,9 @@ __global__ void __launch_bounds__(kThreads)
   const int id = ids[blockIdx.x];
   const int row = id % kTileRows;
   const float step = type == TileType::kInt8 ? table.steps[id] : 1.0f;
-  const auto* tiles = static_cast<const uint32_t*>(table.matrix.tiles) +
-                      static_cast<int64_t>(id / kTileRows) * table.matrix.k_tiles * (kTileBytes / 4);
+  const auto* tiles =
+      static_cast<const uint32_t*>(table.matrix.tiles) +
+      static_cast<int64_t>(id / kTileRows) * table.matrix.k_tiles * (kTileBytes / 4);
   float* to = x + blockIdx.x * x_stride;
   // In a tile a row has eight words, in order of columns: t of the left half, then of the right.
   for (int i = static_cast<int>(threadIdx.x); i < table.matrix.k_tiles * 8; i += kThreads) {

@@ -101,14 +101,11 @@ class TileRing {
   const int64_t jump_;
 };
 
-/// Lets a kernel have so many bytes of shared memory, and the multiprocessor keep most of its memory
-/// for that: kernels that agree in it can share a multiprocessor, as successor and predecessor must.
+/// Lets a kernel have so many bytes of shared memory.
 template <class Kernel>
 void PrepareShared(Kernel* kernel, size_t bytes) {
   (void)cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                              static_cast<int>(bytes));
-  (void)cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
-                             cudaSharedmemCarveoutMaxShared);
 }
 
 /// Calls run<tiles>() for the tiles of a warp in a row of so many columns.

@@ -87,8 +87,8 @@ __device__ __forceinline__ float2 RowSteps(const HeadParams& p, int row_block) {
   return steps;
 }
 
-/// Writes the logits of a row block: sums[j] has rows g, g + 8 and rows first_x + 8 j + 2t, + 1 of x,
-/// whose steps x_steps has.
+/// Writes the logits of a row block: sums[j] has rows g, g + 8 and rows first_x + 8 j + 2t, + 1 of
+/// x, whose steps x_steps has.
 template <int kBlocks, class Sum>
 __device__ __forceinline__ void StoreLogits(const HeadParams& p, int row_block, float2 row_steps,
                                             int first_x, const float* x_steps,

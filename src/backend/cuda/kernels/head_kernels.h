@@ -9,7 +9,7 @@ namespace tern::cuda {
 /// kWgmma: Hopper's products of a warpgroup. kTiled: any GPU.
 enum class HeadKernel : uint8_t { kStream, kWgmma, kTiled };
 
-/// Whether it can; Logits takes the first that can.
+/// Whether it can.
 bool CanUse(HeadKernel kernel, TileType type, int m, int k_tiles, const Launch& launch);
 /// Logits of a table in tiles with a given kernel: the same bits with each that can.
 void LogitsWith(HeadKernel kernel, const HeadArgs& args, const Launch& launch);

@@ -3,9 +3,6 @@
 #include "backend/cuda/kernels/head.cuh"
 
 namespace tern::cuda {
-#ifdef TERN_HEAD_TUNE
-int head_depth = 8;
-#endif
 namespace {
 
 // Of a multiprocessor's 227 KiB a block can have.
@@ -97,25 +94,9 @@ void StartOne(const HeadParams& p, const Launch& launch) {
 
 template <TileType type>
 void StartType(const HeadParams& p, const Launch& launch) {
-#ifdef TERN_HEAD_TUNE
-  if (head_depth == 16) {
-    constexpr int kDepth = 16 / HeadOp<type>::kTiles;
-    if (p.shape.blocks == 1) return StartOne<type, 1, 16, kDepth>(p, launch);
-    if (p.shape.blocks == 2) return StartOne<type, 2, 16, kDepth>(p, launch);
-  }
-  if (head_depth == 12) {
-    constexpr int kDepth = 12 / HeadOp<type>::kTiles;
-    if (p.shape.blocks == 1) return StartOne<type, 1, 16, kDepth>(p, launch);
-    if (p.shape.blocks == 2) return StartOne<type, 2, 16, kDepth>(p, launch);
-  }
-#endif
-  constexpr int kDepth = 8 / HeadOp<type>::kTiles;
-  if (p.shape.blocks == 1) return StartOne<type, 1, 16, kDepth>(p, launch);
-  if (p.shape.blocks == 2) return StartOne<type, 2, 16, kDepth>(p, launch);
-  if constexpr (type == TileType::kInt8) {
-    if (p.shape.blocks == 4) return StartOne<type, 4, 16, kDepth>(p, launch);
-    if (p.shape.blocks == 8) return StartOne<type, 8, 16, kDepth>(p, launch);
-  }
+  constexpr int kTiles = HeadOp<type>::kTiles;
+  if (p.shape.blocks == 1) return StartOne<type, 1, 16, 16 / kTiles>(p, launch);
+  return StartOne<type, 2, 16, 8 / kTiles>(p, launch);
 }
 
 }  // namespace
@@ -123,8 +104,7 @@ void StartType(const HeadParams& p, const Launch& launch) {
 HeadLayout HeadStreamLayout(TileType type, int m, int k_tiles) {
   HeadLayout shape{1, 1, HeadSteps(type, k_tiles)};
   while (shape.blocks * 8 < m) shape.blocks *= 2;
-  const int most = type == TileType::kInt8 ? 8 : 2;
-  if (shape.blocks > most || shape.unit_bytes() > kMaxShared) shape.blocks = 0;
+  if (shape.blocks > 2 || shape.unit_bytes() > kMaxShared) shape.blocks = 0;
   return shape;
 }
 

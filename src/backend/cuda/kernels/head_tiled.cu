@@ -38,8 +38,7 @@ __global__ void __launch_bounds__(kWarps * 32, kBlocks* kRowBlocks <= 16 ? 2 : 1
       const int at = tile + d * Op::kTiles + i;
       if (at >= p.k_tiles) continue;
 #pragma unroll
-      for (int r = 0; r < kRowBlocks; ++r)
-        ring[d][r][i].vector = LoadStream(tiles[r] + at * 32);
+      for (int r = 0; r < kRowBlocks; ++r) ring[d][r][i].vector = LoadStream(tiles[r] + at * 32);
     }
   };
 #pragma unroll

@@ -6,10 +6,11 @@
 namespace tern::cuda {
 namespace {
 
-constexpr int kMaxBlocks = 32;    // of 8 rows of x, in a CTA
-constexpr int kStageSteps = 2;    // of units, in a buffer
+constexpr int kMaxBlocks = 32;  // of 8 rows of x, in a CTA
+constexpr int kStageSteps = 2;  // of units, in a buffer
 
 /// How a kernel is built for so many blocks.
+#pragma nv_diag_suppress 177  // what only Hopper's code uses
 template <TileType type, int kBlocks>
 struct Form {
   // Of 64 rows of the table each: as many as there are registers for. One more fetches units.
@@ -19,7 +20,8 @@ struct Form {
   static constexpr int kRegisters = kWarpgroups == 4 ? 112 : 240;
   static constexpr int kFetchRegisters = 24;
   // Steps of weights under way.
-  static constexpr int kDepth = (kBlocks <= 8 ? 8 : 4) / (type == TileType::kInt8 && kBlocks <= 16 ? 2 : 1);
+  static constexpr int kDepth =
+      (kBlocks <= 8 ? 8 : 4) / (type == TileType::kInt8 && kBlocks <= 16 ? 2 : 1);
   static constexpr int kStageBytes = kStageSteps * kBlocks * kUnitBytes;
   static constexpr int kStages = kBlocks <= 8 ? 8 : 6;
   static constexpr int kShared = kStages * kStageBytes;
@@ -113,8 +115,7 @@ __global__ void __launch_bounds__(Form<type, kBlocks>::kThreads, 1)
     uint32_t phase = 0;
     const auto multiply = [&](int d, int step) {
       if (d % kStageSteps == 0) WaitPhase(&full[stage], phase);
-      const uint32_t at =
-          units + stage * F::kStageBytes + d % kStageSteps * kBlocks * kUnitBytes;
+      const uint32_t at = units + stage * F::kStageBytes + d % kStageSteps * kBlocks * kUnitBytes;
       FenceProducts();
       MultiplyAsync<type, kBlocks>(sums, ring[d][0], HalfUnits(at));
       MultiplyAsync<type, kBlocks>(sums, ring[d][Op::kTiles - 1], HalfUnits(at + kUnitBytes / 2));
@@ -123,7 +124,8 @@ __global__ void __launch_bounds__(Form<type, kBlocks>::kThreads, 1)
     const auto finish = [&](int d, int step) {
       // What the step before has read is free.
       if (d % kStageSteps == 0)
-        ArriveIf(lane < kCluster && step > 0, empties + last_stage * sizeof(uint64_t));
+        ArriveRemoteIf(lane < kCluster && step > 0,
+                       empties + last_stage * static_cast<uint32_t>(sizeof(uint64_t)));
       if (d % kStageSteps == kStageSteps - 1) {
         last_stage = stage;
         if (++stage == F::kStages) {
@@ -185,32 +187,17 @@ void StartForm(const HeadParams& p, const Launch& launch) {
   (void)cudaLaunchKernelEx(&config, kernel, p);
 }
 
-#ifdef TERN_HEAD_TUNE
-}
-int head_cluster = 2;
-namespace {
 template <TileType type, int kBlocks>
 void StartOne(const HeadParams& p, const Launch& launch) {
-  if (head_cluster == 1) return StartForm<type, kBlocks, 1>(p, launch);
-  if (head_cluster == 2) return StartForm<type, kBlocks, 2>(p, launch);
-  return StartForm<type, kBlocks, 4>(p, launch);
+  // Two share units where these are most of what is read.
+  StartForm<type, kBlocks, (kBlocks > 16 ? 2 : 1)>(p, launch);
 }
-#else
-template <TileType type, int kBlocks>
-void StartOne(const HeadParams& p, const Launch& launch) {
-  StartForm<type, kBlocks, 2>(p, launch);
-}
-#endif
 
 template <TileType type>
 void StartType(const HeadParams& p, const Launch& launch) {
   switch (p.shape.blocks) {
-    case 4:
-      return StartOne<type, 4>(p, launch);
     case 8:
       return StartOne<type, 8>(p, launch);
-    case 12:
-      return StartOne<type, 12>(p, launch);
     case 16:
       return StartOne<type, 16>(p, launch);
     case 24:
@@ -226,8 +213,7 @@ HeadLayout HeadWgmmaLayout(TileType type, int m, int k_tiles) {
   HeadLayout shape;
   shape.groups = (m + kMaxBlocks * 8 - 1) / (kMaxBlocks * 8);
   const int rows = (m + shape.groups - 1) / shape.groups;
-  shape.blocks = (rows + 31) / 32 * 4;
-  if (shape.blocks > 16) shape.blocks = (shape.blocks + 7) / 8 * 8;
+  shape.blocks = (rows + 63) / 64 * 8;
   shape.steps = HeadSteps(type, k_tiles);
   return shape;
 }

@@ -15,11 +15,15 @@ struct Launch {
   int compute = 90;  // capability, major * 10 + minor
 };
 
-/// cudaLaunchKernelEx with the attribute that `launch.dependent` asks for. Errors stay with the
-/// runtime (cudaGetLastError).
+/// cudaLaunchKernelEx with the attribute that `launch.dependent` asks for. All kernels want most of
+/// a multiprocessor's memory as shared memory, for a change of that has to wait until the
+/// multiprocessor is empty, and then no kernel could start before its predecessor's end. Errors stay
+/// with the runtime (cudaGetLastError).
 template <class... Params, class... Args>
 void Start(const Launch& launch, void (*kernel)(Params...), dim3 grid, dim3 block,
            size_t shared_bytes, Args&&... args) {
+  (void)cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
+                             cudaSharedmemCarveoutMaxShared);
   cudaLaunchAttribute attribute = {};
   attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   attribute.val.programmaticStreamSerializationAllowed = 1;

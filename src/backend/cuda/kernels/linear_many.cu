@@ -7,7 +7,8 @@
 //
 // To fill the GPU when there are few tiles, the blocks of a cluster can split a tile's columns and
 // exchange their sums, which are integers, so that any split gives the same bits. When there are
-// many, two blocks of a cluster can take the same tokens and fetch half of them each.
+// many, a block makes one tile after the other, and its results go to y through shared memory while
+// it multiplies on: all blocks store at the same time, which is more than the L2 cache takes.
 #include <cuda.h>
 
 #include <algorithm>
@@ -23,20 +24,24 @@ constexpr int kColumns = 128;  // of a stage
 constexpr int kWarps = 8;      // that multiply, in two warpgroups
 constexpr int kThreads = kWarps * 32 + 128;
 constexpr int kMaxStages = 16;
-constexpr int kSharedBytes = 227 * 1024;
+constexpr int kSharedBytes = 228 * 1024;        // of a multiprocessor; 1024 of them for each block
 constexpr int kBoxBytes = kWarps * kTileBytes;  // 128 rows of w
-constexpr int kStagger = 3;
+constexpr int kMaxLag = 3;                      // stages
+constexpr int kBoxOutputs = 32;                 // of a box of y: 128 bytes
+constexpr int kBoxes = 2;                       // of a warpgroup's 64 rows
+constexpr int kBoxTokens = 96;                  // smaller tiles store from registers
 
 struct ManyArgs {
   LinearArgs a;
   int outputs = 0;       // columns of y
   int up_blocks = 0;     // from a tile's first row block to that of its second half
   int tile_outputs = 0;  // columns of y of a tile
-  int output_tiles = 0;  // in groups of `share`
-  int tiles = 0;         // of a cluster: groups of output tiles times token tiles
+  int output_tiles = 0;
+  int tiles = 0;  // output tiles times token tiles
   int split = 1;
-  int share = 1;
+  int slots = 0;  // ManyForm
   int stages = 0;
+  int lag = 0;  // stages that the second warpgroup is late
 };
 
 struct Barriers {
@@ -44,6 +49,13 @@ struct Barriers {
   uint64_t empty[kMaxStages];
   uint64_t exchanged;
 };
+
+// Blocks that a multiprocessor holds. Of small ones two, so that the next kernel's blocks can fetch
+// their weights while this one's still work.
+constexpr int PerMultiprocessor(int tokens, int blocks) { return tokens * blocks <= 64 ? 2 : 1; }
+constexpr int MaxSharedBytes(int tokens, int blocks) {
+  return kSharedBytes / PerMultiprocessor(tokens, blocks) - 1024;
+}
 
 template <int kTokens, int kBlocks>
 constexpr int StageBytes() {
@@ -56,6 +68,11 @@ __host__ __device__ constexpr int OwnedGroups(int tokens, int split) {
 }
 __host__ __device__ constexpr int ExchangeBytes(int tokens, int blocks, int split) {
   return (split - 1) * OwnedGroups(tokens, split) * blocks * kWarps * 32 * 16;
+}
+
+// The boxes of one slot.
+__host__ __device__ constexpr int BoxesBytes(int tokens) {
+  return kBoxes * tokens * kBoxOutputs * 4;
 }
 
 #ifdef TERN_HOPPER
@@ -78,19 +95,22 @@ struct Tile {
 };
 
 template <int kTokens>
-__device__ __forceinline__ Tile TileAt(const ManyArgs& p, int index, int rank) {
-  const int groups = p.output_tiles;
-  const int token_tile = index / groups, group = index - token_tile * groups;
-  return {(group * p.share + (p.share > 1 ? rank : 0)) * (p.tile_outputs / kTileRows),
+__device__ __forceinline__ Tile TileAt(const ManyArgs& p, int index) {
+  const int token_tile = index / p.output_tiles;
+  return {(index - token_tile * p.output_tiles) * (p.tile_outputs / kTileRows),
           token_tile * kTokens};
 }
 
 template <int kTokens, int kBlocks>
 __device__ __forceinline__ void Produce(const CUtensorMap& w_map, const CUtensorMap& q_map,
                                         const ManyArgs& p, unsigned char* ring, Barriers* barriers,
-                                        int first_tile, int tile_step, int rank, int k_begin,
-                                        int k_end) {
+                                        int first_tile, int tile_step, int k_begin, int k_end) {
   constexpr int kStageBytes = StageBytes<kTokens, kBlocks>();
+  // Blocks begin at different columns: all of them asking for the same rows of q at a time is slow.
+  const int count = k_end - k_begin, turn = first_tile % count;
+  const auto column_tile = [&](int i) {
+    return k_begin + (i + turn < count ? i + turn : i + turn - count);
+  };
   const auto fetch_weights = [&](int stage, const Tile& tile, int kt) {
     unsigned char* to = ring + stage * kStageBytes;
     ArriveExpecting(&barriers->full[stage], kStageBytes);
@@ -101,32 +121,25 @@ __device__ __forceinline__ void Produce(const CUtensorMap& w_map, const CUtensor
   };
   const auto fetch_tokens = [&](int stage, const Tile& tile, int kt) {
     unsigned char* to = ring + stage * kStageBytes + kBlocks * kBoxBytes;
-    if (p.share == 1) {
-      CopyBox(to, &q_map, &barriers->full[stage], kt * kColumns, tile.first_token);
-    } else {
-      constexpr int kHalf = kTokens / 2;
-      CopyBoxToAll(to + rank * kHalf * kColumns, &q_map, &barriers->full[stage], kt * kColumns,
-                   tile.first_token + rank * kHalf, 3);
-    }
+    CopyBox(to, &q_map, &barriers->full[stage], kt * kColumns, tile.first_token);
   };
   // The ring's first round: the weights need nobody's results.
-  const int ahead = min(p.stages, k_end - k_begin);
-  const Tile first = TileAt<kTokens>(p, first_tile, rank);
-  for (int i = 0; i < ahead; ++i) fetch_weights(i, first, k_begin + i);
-  WaitCluster();
+  const int ahead = min(p.stages, count);
+  const Tile first = TileAt<kTokens>(p, first_tile);
+  for (int i = 0; i < ahead; ++i) fetch_weights(i, first, column_tile(i));
   WaitForPredecessor();
-  for (int i = 0; i < ahead; ++i) fetch_tokens(i, first, k_begin + i);
+  for (int i = 0; i < ahead; ++i) fetch_tokens(i, first, column_tile(i));
   Slot slot = {ahead == p.stages ? 0 : ahead, ahead == p.stages ? 1u : 0u};
-  int kt = k_begin + ahead;
+  int i = ahead;
   for (int index = first_tile; index < p.tiles; index += tile_step) {
-    const Tile tile = TileAt<kTokens>(p, index, rank);
-    for (; kt < k_end; ++kt) {
+    const Tile tile = TileAt<kTokens>(p, index);
+    for (; i < count; ++i) {
       WaitPhase(&barriers->empty[slot.stage], slot.phase ^ 1);
-      fetch_weights(slot.stage, tile, kt);
-      fetch_tokens(slot.stage, tile, kt);
+      fetch_weights(slot.stage, tile, column_tile(i));
+      fetch_tokens(slot.stage, tile, column_tile(i));
       slot.Next(p.stages);
     }
-    kt = k_begin;
+    i = 0;
   }
 }
 
@@ -137,8 +150,10 @@ struct Consumer {
   static constexpr int kSteps = 2 * kBlocks;  // of 32 columns, in one of the two parts of a stage
 
   const ManyArgs& p;
+  const CUtensorMap* y_map;
   Barriers* barriers;
   unsigned char* ring;
+  unsigned char* boxes;     // (slots, kBoxes) of the warpgroup
   unsigned char* exchange;  // (split - 1, owned groups, kBlocks, threads) of 16 bytes
   float* steps;             // of the tile's tokens, the warpgroup's own copy
   int* sums;
@@ -146,14 +161,10 @@ struct Consumer {
   Slot slot;
 
   __device__ __forceinline__ void Multiply(int (&acc)[kBlocks][kTokens / 2], int k_begin, int k_end,
-                                           bool stagger) {
+                                           bool leads) {
     const unsigned char* words_at = ring + threadIdx.x * 16;
     const uint64_t rows_at = SwizzledRows(ring + kBlocks * kBoxBytes);
-    // Who fetches into a stage has to know that it has been read: this block, or both.
-    const int lane = threadIdx.x % 32;
-    const bool releases = lane < p.share;
-    const uint32_t released =
-        ClusterAddress(SharedAddress(barriers->empty), p.share == 1 ? rank : lane);
+    const bool releases = threadIdx.x % 32 == 0;
     int last = 0;
     for (int kt = k_begin; kt < k_end; ++kt) {
       WaitPhase(&barriers->full[slot.stage], slot.phase);
@@ -166,7 +177,7 @@ struct Consumer {
 #pragma unroll
       for (int part = 0; part < 2; ++part) {
         WaitProducts<1>();
-        if (part == 1) ArriveIf(releases && kt > k_begin, released + last * 8);
+        if (part == 1) ArriveIf(releases && kt > k_begin, &barriers->empty[last]);
         const int b = kBlocks == 2 ? part : 0;
         const uint32_t word[4] = {words[b].x, words[b].y, words[b].z, words[b].w};
         uint32_t codes[kSteps][4];
@@ -189,16 +200,17 @@ struct Consumer {
       }
       last = slot.stage;
       slot.Next(p.stages);
-      if (stagger && kt == k_begin + kStagger - 1) ArriveNamed(3, kWarps * 32);
+      if (leads && kt == k_begin + p.lag - 1) ArriveNamed(3, kWarps * 32);
     }
     WaitProducts<0>();
-    ArriveIf(releases, released + last * 8);
+    ArriveIf(releases, &barriers->empty[last]);
 #pragma unroll
     for (int b = 0; b < kBlocks; ++b) HoldRegisters(acc[b]);
   }
 
   // Every block of the cluster gets the others' sums of its groups of tokens.
   __device__ __forceinline__ void Exchange(int (&acc)[kBlocks][kTokens / 2]) {
+    WaitCluster();  // everybody's barriers are there
     const int owned = OwnedGroups(kTokens, p.split);
     constexpr int kPiece = kWarps * 32 * 16;
 #pragma unroll
@@ -235,55 +247,130 @@ struct Consumer {
     }
   }
 
-  // kGated: acc[0] are gates, acc[1] what they gate; otherwise 128 rows of w further.
+  // float(sum) * (scale * step), in exactly this order.
+  __device__ __forceinline__ float Scaled(int sum, float scale, float step) const {
+    return __fmul_rn(static_cast<float>(sum), __fmul_rn(scale, step));
+  }
+
+  // From registers: groups of tokens that this block owns. Old values are fetched for several
+  // groups at a time.
   template <bool kGated>
   __device__ __forceinline__ void Store(const int (&acc)[kBlocks][kTokens / 2], const Tile& tile,
                                         const float (&scale)[kBlocks][2]) {
+    constexpr int kAtOnce = 2, kResults = kGated ? 1 : kBlocks;
     const int lane = threadIdx.x % 32, t = lane % 4;
     const int n = (tile.first_block + threadIdx.x / 32) * kTileRows + lane / 4;
     const int owned = OwnedGroups(kTokens, p.split);
     float* y = p.a.y + (tile.first_token + 2 * t) * p.a.y_stride + n;
+    // kResults x 4 places of a group: output 8 (i >> 1) of block b, token i & 1.
+    const auto place = [&](int j, int b, int i) {
+      return y + (8 * j + (i & 1)) * p.a.y_stride + 8 * (i >> 1) + b * kWarps * kTileRows;
+    };
+    const auto mine = [&](int j, int b, int i) {
+      return (p.split == 1 || j / owned == rank) &&
+             tile.first_token + 8 * j + 2 * t + (i & 1) < p.a.m &&
+             n + 8 * (i >> 1) + b * kWarps * kTileRows < p.outputs;
+    };
 #pragma unroll
-    for (int j = 0; j < kGroups; ++j) {
-      if (p.split > 1 && j / owned != rank) continue;
-      const float2 step = reinterpret_cast<const float2*>(steps)[4 * j + t];
-      const int2 sum = reinterpret_cast<const int2*>(sums)[4 * j + t];
+    for (int first = 0; first < kGroups; first += kAtOnce) {
+      float old[kAtOnce][kResults][4];
+      if (!kGated && p.a.add) {
 #pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        const int token = 8 * j + 2 * t + e;
-        if (tile.first_token + token >= p.a.m) continue;
-        float* to = y + (8 * j + e) * p.a.y_stride;
-        const float token_step = e == 0 ? step.x : step.y;
-        const int token_sum = e == 0 ? sum.x : sum.y;
+        for (int j = 0; j < kAtOnce; ++j)
 #pragma unroll
-        for (int i = 0; i < 2; ++i) {
+          for (int b = 0; b < kResults; ++b)
+#pragma unroll
+            for (int i = 0; i < 4; ++i)
+              if (mine(first + j, b, i)) old[j][b][i] = *place(first + j, b, i);
+      }
+#pragma unroll
+      for (int j = 0; j < kAtOnce; ++j) {
+        const float2 step = reinterpret_cast<const float2*>(steps)[4 * (first + j) + t];
+        const int2 sum = reinterpret_cast<const int2*>(sums)[4 * (first + j) + t];
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          const float of_token = i & 1 ? step.y : step.x;
+          const int too_much = i & 1 ? sum.y : sum.x;
           float value[kBlocks];
 #pragma unroll
           for (int b = 0; b < kBlocks; ++b)
-            value[b] = __fmul_rn(static_cast<float>(acc[b][4 * j + 2 * i + e] - token_sum),
-                                 __fmul_rn(scale[b][i], token_step));
-          if constexpr (kGated && kBlocks == 2) {
-            if (n + 8 * i < p.outputs) to[8 * i] = GateOf(p.a.gate, value[0]) * value[1];
-          } else {
+            value[b] = Scaled(acc[b][4 * (first + j) + i] - too_much, scale[b][i >> 1], of_token);
+          if constexpr (kGated) value[0] = GateOf(p.a.gate, value[0]) * value[kBlocks - 1];
 #pragma unroll
-            for (int b = 0; b < kBlocks; ++b) {
-              const int o = 8 * i + b * kWarps * kTileRows;
-              if (n + o < p.outputs) to[o] = p.a.add ? __fadd_rn(to[o], value[b]) : value[b];
-            }
-          }
+          for (int b = 0; b < kResults; ++b)
+            if (mine(first + j, b, i))
+              *place(first + j, b, i) =
+                  !kGated && p.a.add ? __fadd_rn(old[j][b][i], value[b]) : value[b];
         }
+      }
+    }
+  }
+
+  // Through shared memory: boxes of 32 outputs x kTokens, swizzled, so that lanes write to all
+  // banks.
+  template <bool kGated>
+  __device__ __forceinline__ void StoreBoxes(const int (&acc)[kBlocks][kTokens / 2],
+                                             const Tile& tile, const float (&scale)[kBlocks][2]) {
+    constexpr int kResults = kGated ? 1 : kBlocks;
+    constexpr int kBytes = kTokens * kBoxOutputs * 4;
+    const int warpgroup = threadIdx.x / 128, warp = threadIdx.x / 32 % 4, lane = threadIdx.x % 32;
+    const int g = lane / 4, t = lane % 4;
+    const bool starts = threadIdx.x % 128 == 0;
+    int at[4];  // of result i in a box
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int token = 2 * t + (i & 1), output = warp % 2 * kTileRows + g + 8 * (i >> 1);
+      at[i] = warp / 2 * kBytes + token * 128 + ((output / 4) ^ token) * 16 + output % 4 * 4;
+    }
+#pragma unroll
+    for (int b = 0; b < kResults; ++b) {
+      unsigned char* box = boxes + (p.slots == 1 ? 0 : b) * kBoxes * kBytes;
+      if (starts) {
+        if (p.slots == 1 || kResults == 1)
+          WaitBoxesRead<0>();
+        else
+          WaitBoxesRead<1>();
+      }
+      SyncNamed(1 + warpgroup, 128);
+#pragma unroll
+      for (int j = 0; j < kGroups; ++j) {
+        const float2 step = reinterpret_cast<const float2*>(steps)[4 * j + t];
+        const int2 sum = reinterpret_cast<const int2*>(sums)[4 * j + t];
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          const float of_token = i & 1 ? step.y : step.x;
+          const int too_much = i & 1 ? sum.y : sum.x;
+          float value = Scaled(acc[b][4 * j + i] - too_much, scale[b][i >> 1], of_token);
+          if constexpr (kGated)
+            value = GateOf(p.a.gate, value) * Scaled(acc[kBlocks - 1][4 * j + i] - too_much,
+                                                     scale[kBlocks - 1][i >> 1], of_token);
+          *reinterpret_cast<float*>(box + at[i] + j * 8 * 128) = value;
+        }
+      }
+      FenceCopies();
+      SyncNamed(1 + warpgroup, 128);
+      if (starts) {
+        const int output = (tile.first_block + (b * 2 + warpgroup) * 4) * kTileRows;
+#pragma unroll
+        for (int i = 0; i < kBoxes; ++i) {
+          if (p.a.add)
+            AddBox(box + i * kBytes, y_map, output + i * kBoxOutputs, tile.first_token);
+          else
+            StoreBox(box + i * kBytes, y_map, output + i * kBoxOutputs, tile.first_token);
+        }
+        CommitBoxes();
       }
     }
   }
 
   __device__ __forceinline__ void Run(int first_tile, int tile_step, int k_begin, int k_end) {
     const int warpgroup = threadIdx.x / 128, lane = threadIdx.x % 32;
-    bool stagger = p.split == 1 && k_end - k_begin >= 2 * kStagger;
     // The second warpgroup is some stages late, so that it multiplies while the first one stores.
-    if (stagger && warpgroup == 1) SyncNamed(3, kWarps * 32);
+    bool leads = warpgroup == 0 && p.lag > 0;
+    if (warpgroup == 1 && p.lag > 0) SyncNamed(3, kWarps * 32);
     int acc[kBlocks][kTokens / 2] = {};
     for (int index = first_tile; index < p.tiles; index += tile_step) {
-      const Tile tile = TileAt<kTokens>(p, index, rank);
+      const Tile tile = TileAt<kTokens>(p, index);
       constexpr int kMine = (kTokens + 127) / 128;
       float my_step[kMine];
       int my_sum[kMine];
@@ -304,8 +391,8 @@ struct Consumer {
               lane / 4 + 8 * i;
           scale[b][i] = row < p.a.w.rows ? p.a.scale[row] : 0;
         }
-      Multiply(acc, k_begin, k_end, stagger && warpgroup == 0);
-      stagger = false;
+      Multiply(acc, k_begin, k_end, leads);
+      leads = false;
       SyncNamed(1 + warpgroup, 128);  // the last tile's steps and sums have been read
 #pragma unroll
       for (int i = 0; i < kMine; ++i) {
@@ -316,74 +403,78 @@ struct Consumer {
       }
       if (p.split > 1) Exchange(acc);
       SyncNamed(1 + warpgroup, 128);
-      if (p.a.gate == Gate::kNone)
-        Store<false>(acc, tile, scale);
+      const auto store = [&]<bool kGated>() {
+        if constexpr (kTokens >= kBoxTokens)
+          if (p.slots > 0) return StoreBoxes<kGated>(acc, tile, scale);
+        Store<kGated>(acc, tile, scale);
+      };
+      if (kBlocks == 1 || p.a.gate == Gate::kNone)
+        store.template operator()<false>();
       else
-        Store<true>(acc, tile, scale);
+        store.template operator()<true>();
     }
+    if (p.split == 1) WaitCluster();
+    if (threadIdx.x % 128 == 0) WaitBoxesRead<0>();
   }
 };
 
 #endif  // TERN_HOPPER
 
-// Shared memory: ring (stages), exchange, steps and sums (warpgroups, kTokens), barriers.
+// Shared memory: ring (stages), boxes of y (warpgroups, slots), exchange, steps and sums
+// (warpgroups, kTokens), barriers.
 template <int kTokens, int kBlocks>
-__global__ void __launch_bounds__(kThreads, 1)
+__global__ void __launch_bounds__(kThreads, PerMultiprocessor(kTokens, kBlocks))
     Many(const __grid_constant__ CUtensorMap w_map, const __grid_constant__ CUtensorMap q_map,
-         const __grid_constant__ ManyArgs p) {
+         const __grid_constant__ CUtensorMap y_map, const __grid_constant__ ManyArgs p) {
 #ifdef TERN_HOPPER
   extern __shared__ __align__(1024) unsigned char memory[];
-  unsigned char* exchange = memory + p.stages * StageBytes<kTokens, kBlocks>();
+  unsigned char* boxes = memory + p.stages * StageBytes<kTokens, kBlocks>();
+  unsigned char* exchange = boxes + 2 * p.slots * BoxesBytes(kTokens);
   auto* steps = reinterpret_cast<float*>(exchange + ExchangeBytes(kTokens, kBlocks, p.split));
   auto* sums = reinterpret_cast<int*>(steps + 2 * kTokens);
   auto* barriers = reinterpret_cast<Barriers*>(sums + 2 * kTokens);
-  const int cluster = p.split * p.share;  // one of them is 1
-  const int rank = static_cast<int>(blockIdx.x) % cluster;
-  const int first_tile = static_cast<int>(blockIdx.x) / cluster;
-  const int tile_step = static_cast<int>(gridDim.x) / cluster;
-  const int part = p.split > 1 ? rank : 0;
-  const int k_begin = p.a.w.k_tiles * part / p.split;
-  const int k_end = p.a.w.k_tiles * (part + 1) / p.split;
+  const int rank = static_cast<int>(blockIdx.x) % p.split;
+  const int first_tile = static_cast<int>(blockIdx.x) / p.split;
+  const int tile_step = static_cast<int>(gridDim.x) / p.split;
+  const int k_begin = p.a.w.k_tiles * rank / p.split;
+  const int k_end = p.a.w.k_tiles * (rank + 1) / p.split;
   if (threadIdx.x == kWarps * 32) {
     PrefetchMap(&w_map);
     PrefetchMap(&q_map);
     for (int i = 0; i < p.stages; ++i) {
       InitBarrier(&barriers->full[i], 1);
-      InitBarrier(&barriers->empty[i], kWarps * p.share);
+      InitBarrier(&barriers->empty[i], kWarps);
     }
     InitBarrier(&barriers->exchanged, 1);
     FenceBarrierInit();
-    if (p.split > 1) {
-      const int owned = OwnedGroups(kTokens, p.split);
-      const int mine = min(owned, kTokens / 8 - rank * owned);
-      if (mine > 0)
-        ArriveExpecting(&barriers->exchanged, (p.split - 1) * mine * kBlocks * kWarps * 32 * 16);
-    }
+    const int owned = OwnedGroups(kTokens, p.split);
+    const int mine = min(owned, kTokens / 8 - rank * owned);
+    if (p.split > 1 && mine > 0)
+      ArriveExpecting(&barriers->exchanged, (p.split - 1) * mine * kBlocks * kWarps * 32 * 16);
   }
   __syncthreads();
   ArriveCluster();
   ReleaseSuccessor();
   if (threadIdx.x < kWarps * 32) {
-    GrowRegisters<232>();
-    WaitCluster();
+    GrowRegisters<PerMultiprocessor(kTokens, kBlocks) == 2 ? 104 : 232>();
     WaitForPredecessor();
     const int warpgroup = threadIdx.x / 128;
-    Consumer<kTokens, kBlocks> consumer = {
-        p,    barriers, memory, exchange, steps + warpgroup * kTokens, sums + warpgroup * kTokens,
-        rank, {}};
+    Consumer<kTokens, kBlocks> consumer = {p,
+                                           &y_map,
+                                           barriers,
+                                           memory,
+                                           boxes + warpgroup * p.slots * BoxesBytes(kTokens),
+                                           exchange,
+                                           steps + warpgroup * kTokens,
+                                           sums + warpgroup * kTokens,
+                                           rank,
+                                           {}};
     consumer.Run(first_tile, tile_step, k_begin, k_end);
   } else {
-    ShrinkRegisters<40>();
+    ShrinkRegisters<PerMultiprocessor(kTokens, kBlocks) == 2 ? 32 : 40>();
     if (threadIdx.x == kWarps * 32)
-      Produce<kTokens, kBlocks>(w_map, q_map, p, memory, barriers, first_tile, tile_step, rank,
-                                k_begin, k_end);
-    else
-      WaitCluster();
-  }
-  // Nobody leaves while others may write to its memory.
-  if (p.share > 1) {
-    __syncwarp();
-    ArriveCluster();
+      Produce<kTokens, kBlocks>(w_map, q_map, p, memory, barriers, first_tile, tile_step, k_begin,
+                                k_end);
     WaitCluster();
   }
 #endif
@@ -418,6 +509,17 @@ bool MapTokens(EncodeTiled encode, const LinearArgs& a, int box_rows, CUtensorMa
                 CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
 }
 
+// Boxes of 32 columns of `box_rows` rows of y; false as well when y is not at 16 bytes.
+bool MapResults(EncodeTiled encode, const LinearArgs& a, int outputs, int box_rows,
+                CUtensorMap* map) {
+  const cuuint64_t size[] = {static_cast<cuuint64_t>(outputs), static_cast<cuuint64_t>(a.m)};
+  const cuuint64_t strides[] = {static_cast<cuuint64_t>(a.y_stride) * 4};
+  const cuuint32_t box[] = {kBoxOutputs, static_cast<cuuint32_t>(box_rows)}, ones[] = {1, 1};
+  return encode(map, CU_TENSOR_MAP_DATA_TYPE_FLOAT32, 2, a.y, size, strides, box, ones,
+                CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                CU_TENSOR_MAP_L2_PROMOTION_NONE, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+}
+
 // Boxes of kWarps tiles that lie below each other. A tile is a row of 128 words.
 bool MapWeights(EncodeTiled encode, const TiledMatrix& w, CUtensorMap* map) {
   const auto k_tiles = static_cast<cuuint64_t>(w.k_tiles);
@@ -440,61 +542,71 @@ int TileOutputs(const LinearArgs& a, int blocks) {
 template <int kTokens, int kBlocks>
 void LaunchMany(const LinearArgs& a, const ManyForm& form, const Launch& launch) {
   static const EncodeTiled encode = FindEncodeTiled();
-  CUtensorMap w_map, q_map;
-  if (encode == nullptr || !MapTokens(encode, a, kTokens / form.share, &q_map) ||
+  CUtensorMap w_map = {}, q_map = {}, y_map = {};
+  if (encode == nullptr || !MapTokens(encode, a, kTokens, &q_map) ||
       !MapWeights(encode, a.w, &w_map))
-    return;
+    return LinearFew(a, launch);  // a driver without such copies, or q not at 16 bytes
   ManyArgs p;
   p.a = a;
   p.outputs = Outputs(a);
   p.tile_outputs = TileOutputs(a, kBlocks);
   p.up_blocks = a.gate == Gate::kNone ? kWarps : p.outputs / kTileRows;
-  p.output_tiles = CeilDiv(CeilDiv(p.outputs, p.tile_outputs), form.share);
+  p.output_tiles = CeilDiv(p.outputs, p.tile_outputs);
   p.tiles = p.output_tiles * CeilDiv(a.m, kTokens);
   p.split = form.split;
-  p.share = form.share;
-  const int others = ExchangeBytes(kTokens, kBlocks, p.split) + 2 * kTokens * 8 +
-                     static_cast<int>(sizeof(Barriers));
+  p.slots =
+      kTokens >= kBoxTokens && form.split == 1 && MapResults(encode, a, p.outputs, kTokens, &y_map)
+          ? form.slots
+          : 0;
+  const int others = 2 * p.slots * BoxesBytes(kTokens) + ExchangeBytes(kTokens, kBlocks, p.split) +
+                     2 * kTokens * 8 + static_cast<int>(sizeof(Barriers));
   constexpr int kStageBytes = StageBytes<kTokens, kBlocks>();
-  p.stages = std::min((kSharedBytes - others) / kStageBytes, kMaxStages);
+  constexpr int kMaxBytes = MaxSharedBytes(kTokens, kBlocks);
+  p.stages = std::min((kMaxBytes - others) / kStageBytes, kMaxStages);
   if (form.split > 1) p.stages = std::min(p.stages, CeilDiv(a.w.k_tiles, form.split));
+  p.lag = form.split > 1 ? 0 : std::max(std::min({kMaxLag, p.stages - 2, a.w.k_tiles}), 0);
   const int bytes = p.stages * kStageBytes + others;
 
-  const int cluster = form.split * form.share;
   const int clusters =
-      form.split > 1 ? p.tiles : std::min(p.tiles, launch.multiprocessors / form.share);
+      form.split > 1
+          ? p.tiles
+          : std::min(p.tiles, launch.multiprocessors * PerMultiprocessor(kTokens, kBlocks));
   auto* kernel = Many<kTokens, kBlocks>;
-  (void)cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes);
+  (void)cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kMaxBytes);
   cudaLaunchAttribute attributes[2] = {};
   attributes[0].id = cudaLaunchAttributeClusterDimension;
-  attributes[0].val.clusterDim = {static_cast<unsigned>(cluster), 1, 1};
+  attributes[0].val.clusterDim = {static_cast<unsigned>(form.split), 1, 1};
   attributes[1].id = cudaLaunchAttributeProgrammaticStreamSerialization;
   attributes[1].val.programmaticStreamSerializationAllowed = 1;
   cudaLaunchConfig_t config = {};
-  config.gridDim = static_cast<unsigned>(clusters * cluster);
+  config.gridDim = static_cast<unsigned>(clusters * form.split);
   config.blockDim = kThreads;
   config.dynamicSmemBytes = static_cast<size_t>(bytes);
   config.stream = launch.stream;
   config.attrs = attributes;
   config.numAttrs = launch.dependent ? 2 : 1;
-  (void)cudaLaunchKernelEx(&config, kernel, w_map, q_map, p);
+  (void)cudaLaunchKernelEx(&config, kernel, w_map, q_map, y_map, p);
 }
 
-// In cycles of a multiprocessor, from measurements: a stage's products or its bytes, whichever take
-// longer, and what comes before and after.
+// In cycles of a multiprocessor, after measurements on an H200: a start, a stage's products, the
+// exchange between the blocks of a cluster, and storing what no later tile hides.
 float Cost(const LinearArgs& a, const ManyForm& form, int multiprocessors) {
-  const int output_tiles = CeilDiv(CeilDiv(Outputs(a), TileOutputs(a, form.blocks)), form.share);
-  const int clusters = output_tiles * CeilDiv(a.m, form.tokens);
-  const int room = multiprocessors / (form.split * form.share);
-  const auto rounds = static_cast<float>(CeilDiv(clusters, room));
-  const auto area = static_cast<float>(form.blocks * form.tokens);
-  const float products = 4.0f * area;
-  const float bytes =
-      static_cast<float>(form.blocks * kBoxBytes + form.tokens * kColumns / form.share);
-  const float stage = std::max({products, bytes / 22.0f, 130.0f});
-  const float exchange = form.split > 1 ? 1000.0f + 8.0f * area : 0.0f;
-  return rounds * (static_cast<float>(CeilDiv(a.w.k_tiles, form.split)) * stage + 600.0f +
-                   6.0f * area + exchange);
+  const int area = form.blocks * form.tokens;
+  const int tiles = CeilDiv(Outputs(a), TileOutputs(a, form.blocks)) * CeilDiv(a.m, form.tokens);
+  auto rounds = static_cast<float>(CeilDiv(tiles, std::max(multiprocessors / form.split, 1)));
+  int stage = 4 * area + 20;
+  if (PerMultiprocessor(form.tokens, form.blocks) == 2) {
+    // Two of a multiprocessor hinder each other, before there is one everywhere.
+    rounds = std::max(
+        1.0f, 1.5f * static_cast<float>(tiles * form.split) / static_cast<float>(multiprocessors));
+    stage = 250 + 3 * area;
+  } else if (form.tokens < kBoxTokens) {
+    stage += 110;
+  }
+  const int exchange = form.split > 1 ? 1500 + 100 * form.split + 110 * std::max(area - 32, 0) : 0;
+  const int store = (form.slots > 0 ? 5 : 30) * area;
+  return rounds * static_cast<float>(CeilDiv(a.w.k_tiles, form.split) * stage) +
+         static_cast<float>(6300 + exchange + store);
 }
 
 }  // namespace
@@ -505,14 +617,14 @@ ManyForm ChooseManyForm(const LinearArgs& args, int multiprocessors) {
   for (const int blocks : {2, 1}) {
     if (blocks == 1 && args.gate != Gate::kNone) continue;
     for (const int tokens : {160, 128, 96, 64, 32})
-      for (int split = 1; split <= std::min(8, args.w.k_tiles); ++split)
-        for (int share = 1; share <= (split == 1 ? 2 : 1); ++share) {
-          const ManyForm form = {tokens, blocks, split, share};
-          const float cost = Cost(args, form, multiprocessors);
-          if (best_cost != 0 && cost >= best_cost) continue;
-          best_cost = cost;
-          best = form;
-        }
+      for (int split = 1; split <= std::min(8, args.w.k_tiles); ++split) {
+        const int slots = split > 1 || tokens < kBoxTokens ? 0 : 1;
+        const ManyForm form = {tokens, blocks, split, slots};
+        const float cost = Cost(args, form, multiprocessors);
+        if (best_cost != 0 && cost >= best_cost) continue;
+        best_cost = cost;
+        best = form;
+      }
   }
   return best;
 }

@@ -16,7 +16,7 @@ constexpr int kPitch = kSpanBytes + 16;
 struct PackParams {
   const uint8_t* source = nullptr;
   int64_t row_bytes = 0;
-  int rows = 0;  // of this piece
+  int rows = 0;            // of this piece
   uint4* tiles = nullptr;  // of the piece's first row block
   int k_tiles = 0;
   uint32_t last_byte_mask = 0xff;  // what belongs to columns, of a row's last byte
@@ -99,9 +99,10 @@ void PackTiles(const void* row_major, int first_row, int rows, const TiledMatrix
     params.row_bytes = static_cast<int64_t>(to.cols) * (to.type == TileType::kInt8 ? 1 : 2);
   }
   params.k_tiles = to.k_tiles;
-  const bool aligned = params.row_bytes % 16 == 0 && reinterpret_cast<uintptr_t>(row_major) % 16 == 0;
-  auto* kernel = ternary ? aligned ? &PackKernel<true, true> : &PackKernel<true, false>
-                 : aligned ? &PackKernel<false, true>
+  const bool aligned =
+      params.row_bytes % 16 == 0 && reinterpret_cast<uintptr_t>(row_major) % 16 == 0;
+  auto* kernel = ternary   ? aligned ? &PackKernel<true, true> : &PackKernel<true, false>
+                   : aligned ? &PackKernel<false, true>
                            : &PackKernel<false, false>;
   // The grid's y ends at 65535.
   constexpr int kMaxRows = 65535 * kTileRows;

@@ -40,7 +40,7 @@ __device__ __forceinline__ uint64_t HalfUnits(uint32_t shared) {
 
 /// d += a b of a warpgroup, 64 rows and n = 8 * blocks columns: warp w of the four holds rows
 /// 16 w.., a and d[j] as in MmaF16 and MmaS8S8, b as HalfUnits.
-#define TERN_WGMMA(name, type, n, shape, tail, registers, a_list, b, ...)                        \
+#define TERN_WGMMA(name, type, n, shape, tail, registers, a_list, b, ...)                          \
   __device__ __forceinline__ void name(type(&d)[n / 8][4], const uint32_t(&a)[4], uint64_t rows) { \
     asm volatile("wgmma.mma_async.sync.aligned.m64n" #n shape " {" registers "}, {" a_list "}, " b \
                  ", 1" tail ";"                                                                    \
@@ -48,15 +48,12 @@ __device__ __forceinline__ uint64_t HalfUnits(uint32_t shared) {
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(rows)                           \
                  : "memory");                                                                      \
   }
-#define TERN_WGMMA_SIZES(name, type, c, shape, tail)                                               \
-  TERN_WGMMA(name, type, 32, shape, tail, TERN_R0, "%16,%17,%18,%19", "%20", TERN_D4(c, 0))        \
-  TERN_WGMMA(name, type, 64, shape, tail, TERN_R16, "%32,%33,%34,%35", "%36", TERN_D8(c, 0))       \
-  TERN_WGMMA(name, type, 96, shape, tail, TERN_R32, "%48,%49,%50,%51", "%52", TERN_D8(c, 0),       \
-             TERN_D4(c, 8))                                                                        \
-  TERN_WGMMA(name, type, 128, shape, tail, TERN_R48, "%64,%65,%66,%67", "%68", TERN_D16(c, 0))     \
-  TERN_WGMMA(name, type, 192, shape, tail, TERN_R80, "%96,%97,%98,%99", "%100", TERN_D16(c, 0),    \
-             TERN_D8(c, 16))                                                                       \
-  TERN_WGMMA(name, type, 256, shape, tail, TERN_R112, "%128,%129,%130,%131", "%132",               \
+#define TERN_WGMMA_SIZES(name, type, c, shape, tail)                                            \
+  TERN_WGMMA(name, type, 64, shape, tail, TERN_R16, "%32,%33,%34,%35", "%36", TERN_D8(c, 0))    \
+  TERN_WGMMA(name, type, 128, shape, tail, TERN_R48, "%64,%65,%66,%67", "%68", TERN_D16(c, 0))  \
+  TERN_WGMMA(name, type, 192, shape, tail, TERN_R80, "%96,%97,%98,%99", "%100", TERN_D16(c, 0), \
+             TERN_D8(c, 16))                                                                    \
+  TERN_WGMMA(name, type, 256, shape, tail, TERN_R112, "%128,%129,%130,%131", "%132",            \
              TERN_D16(c, 0), TERN_D16(c, 16))
 
 TERN_WGMMA_SIZES(MultiplyAsyncF16, float, "+f", "k16.f32.f16.f16", ", 1, 1, 0")

@@ -28,9 +28,17 @@ __device__ __forceinline__ void FenceBarrierInit() {
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
 }
 
-/// At a barrier of any block of the cluster, `address` from ClusterAddress, when `condition` holds;
-/// without a branch, which between products would make ptxas wait for them.
-__device__ __forceinline__ void ArriveIf(bool condition, uint32_t address) {
+/// When `condition` holds; without a branch, which between products would make ptxas wait for them.
+__device__ __forceinline__ void ArriveIf(bool condition, uint64_t* barrier) {
+  asm volatile(
+      "{\n.reg .pred p;\nsetp.ne.b32 p, %1, 0;\n"
+      "@p mbarrier.arrive.shared::cta.b64 _, [%0];\n}" ::"r"(SharedAddress(barrier)),
+      "r"(static_cast<int>(condition))
+      : "memory");
+}
+
+/// The same at a barrier of any block of the cluster, `address` from ClusterAddress.
+__device__ __forceinline__ void ArriveRemoteIf(bool condition, uint32_t address) {
   asm volatile(
       "{\n.reg .pred p;\nsetp.ne.b32 p, %1, 0;\n"
       "@p mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];\n}" ::"r"(address),
@@ -124,14 +132,32 @@ __device__ __forceinline__ void CopyBox(void* shared, const CUtensorMap* map, ui
       : "memory");
 }
 
-/// To the same place in each block of the cluster that `mask` names, and told to the barrier there.
-__device__ __forceinline__ void CopyBoxToAll(void* shared, const CUtensorMap* map,
-                                             uint64_t* barrier, int x, int y, uint16_t mask) {
+/// From shared to global memory; what is beyond the tensor's borders stays out. Threads that wrote
+/// the box call FenceCopies, then meet, then one of them starts the copy.
+__device__ __forceinline__ void FenceCopies() {
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+__device__ __forceinline__ void StoreBox(const void* shared, const CUtensorMap* map, int x, int y) {
   asm volatile(
-      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
-      ".multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(SharedAddress(shared)),
-      "l"(map), "r"(x), "r"(y), "r"(SharedAddress(barrier)), "h"(mask)
+      "cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%1, %2}], [%3];" ::"l"(map),
+      "r"(x), "r"(y), "r"(SharedAddress(shared))
       : "memory");
+}
+/// The same, floats added to what is there. Subnormal numbers count as zeros.
+__device__ __forceinline__ void AddBox(const void* shared, const CUtensorMap* map, int x, int y) {
+  asm volatile(
+      "cp.reduce.async.bulk.tensor.2d.global.shared::cta.add.bulk_group [%0, {%1, %2}], [%3];" ::
+          "l"(map),
+      "r"(x), "r"(y), "r"(SharedAddress(shared))
+      : "memory");
+}
+__device__ __forceinline__ void CommitBoxes() {
+  asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+}
+/// Until at most `groups` of this thread's committed groups still read shared memory.
+template <int groups>
+__device__ __forceinline__ void WaitBoxesRead() {
+  asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(groups) : "memory");
 }
 
 // ---- Products of a warpgroup. They run on behind the instruction: registers that they read or

@@ -1,5 +1,5 @@
-// The best tokens of each row, in two kernels: the best k of each slice of a row, then the best k of
-// those. A logit and its id make one key, so that larger is better and no two are equal.
+// The best tokens of each row, in two kernels: the best k of each slice of a row, then the best k
+// of those. A logit and its id make one key, so that larger is better and no two are equal.
 #include <algorithm>
 
 #include "backend/cuda/kernels/head.h"
@@ -62,9 +62,10 @@ struct Shared {
 };
 
 /// out[0..k) = the largest keys that for_each(f) calls f with, in falling order; zeros when there
-/// are fewer; `best` is the largest of this thread's. The k-th best of the groups' best keys bounds the k-th best key from below; what
-/// reaches the bound is few, and a key's rank among those is its place. Should it be many after all
-/// (the best keys of a slice all in few groups), the best is taken k times.
+/// are fewer; `best` is the largest of this thread's. The k-th best of the groups' best keys bounds
+/// the k-th best key from below; what reaches the bound is few, and a key's rank among those is its
+/// place. Should it be many after all (the best keys of a slice all in few groups), the best is
+/// taken k times.
 template <class ForEach, class Out>
 __device__ void SelectTop(int k, Key best, const ForEach& for_each, const Out& out,
                           Shared& shared) {
