@@ -9,11 +9,11 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "child_process.h"
 #include "command.h"
 #include "perf/report.h"
 #include "perf/statistics.h"
 #include "perf/store/baseline_store.h"
+#include "perf_program.h"
 
 namespace tern::cli {
 namespace {
@@ -51,16 +51,6 @@ std::string Now() {
   char text[32];
   std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
   return text;
-}
-
-// Of the checkout that the program lies in, "+" behind it when files are changed.
-std::string Commit() {
-  std::error_code error;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (error) return "";
-  const auto described = RunAndRead({"git", "-C", program.parent_path().string(), "describe",
-                                     "--always", "--abbrev=12", "--exclude=*", "--dirty=+"});
-  return described ? described->substr(0, described->find('\n')) : "";
 }
 
 Result<std::string> ReadFile(const std::string& path) {
@@ -187,7 +177,7 @@ Result<std::vector<HistoryPoint>> ReadHistory(const std::vector<std::string>& fi
 Status WriteReport(const OutputFolder& folder, BenchPage page) {
   page.when = Now();
   page.command = CommandLine();
-  page.commit = Commit();
+  if (const auto program = ResolveProgram("")) page.commit = CommitOf(*program);
   page.build = ThisBuild();
   page.machine = ReadFingerprint();
   std::string history;
