@@ -6,6 +6,7 @@
 #include <boost/property_tree/xml_parser.hpp>
 #include <cmath>
 #include <limits>
+#include <string>
 #include <sstream>
 
 namespace tern {
@@ -43,7 +44,7 @@ std::vector<std::string> Texts(const ptree& tree, const std::string& with = "") 
 }
 
 double Number(const ptree& element, const std::string& attribute) {
-  return element.get<double>("<xmlattr>." + attribute);
+  return std::stod(element.get<std::string>("<xmlattr>." + attribute));
 }
 
 // Corners of every polyline, "x,y x,y".
