@@ -6,8 +6,8 @@
 #include <boost/property_tree/xml_parser.hpp>
 #include <cmath>
 #include <limits>
-#include <string>
 #include <sstream>
+#include <string>
 
 namespace tern {
 namespace {
