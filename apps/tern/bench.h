@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model_options.h"
+#include "perf/gpu_sampler.h"
 #include "perf/limits.h"
 #include "perf/report.h"
 #include "perf/targets.h"
@@ -40,7 +41,8 @@ struct BenchOptions {
   std::string versus, versus_model;
 
   std::string targets_file;
-  double target_rate = 0, target_p99_ms = 0, target_memory_mb = 0;
+  double target_rate = 0, target_p99_ms = 0, target_memory_mb = 0, target_gpu_percent = 0;
+  std::string nvml;  // library; "": NVIDIA's, when a GPU computes
 };
 
 /// Rows of models: pp, tg, batches, at depths.
@@ -71,6 +73,14 @@ void PrintRecords(const std::vector<Record>& records, const BenchOptions& option
 Result<std::vector<Target>> ReadTargets(const BenchOptions& options);
 /// Says on stderr what was missed; the exit code.
 int Verdict(const std::vector<Record>& records, const std::vector<Target>& targets);
+
+/// Watches the GPU that computes, or the first of the library that the options name. Nothing where
+/// there is neither; says on stderr when the figures can't be had. Errors: a named library that is
+/// none.
+Result<std::unique_ptr<GpuSampler>> WatchGpu(const BenchOptions& options, const Backend& backend);
+
+/// Prints what the GPU did in these rows, where that is known: paragraphs below a table.
+void PrintGpuLines(const std::vector<Record>& records);
 
 /// Says on stderr that other work kept the machine from what it can do, where it did.
 void NoteIfDisturbed(const Limit& limit);

@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "bench.h"
 #include "command.h"
+#include "engine/benchmark.h"
 #include "interrupt.h"
 #include "perf/statistics.h"
 #include "platform/machine.h"
@@ -101,7 +102,28 @@ Result<std::vector<double>> TimeCalls(Backend& backend, const Layer& layer) {
 struct Measured {
   std::vector<double> rates;    // rows a second, one a repetition
   std::vector<double> seconds;  // of each call
+  std::optional<GpuUse> gpu;    // its tokens are rows
 };
+
+// As RunBenchmark: runs that only the GPU's figures want aren't timed.
+Result<Measured> Measure(Backend& backend, const Layer& layer, int64_t batch, int repetitions,
+                         GpuSampler* gpu) {
+  Measured measured;
+  if (gpu != nullptr) gpu->Reset();
+  for (int repetition = 0; repetition < repetitions || (gpu != nullptr && !gpu->Enough());
+       ++repetition) {
+    if (gpu != nullptr) gpu->Begin();
+    const auto seconds = TimeCalls(backend, layer);
+    if (gpu != nullptr)
+      gpu->End(seconds ? static_cast<double>(batch * (std::ssize(*seconds) + 1)) : 0);
+    if (!seconds) return tl::unexpected(seconds.error());
+    if (repetition >= repetitions) continue;
+    measured.rates.push_back(static_cast<double>(batch) / Mean(*seconds));
+    measured.seconds.insert(measured.seconds.end(), seconds->begin(), seconds->end());
+  }
+  if (gpu != nullptr) measured.gpu = gpu->use();
+  return measured;
+}
 
 Record ToRecord(const Size& size, int64_t batch, Backend& backend, const Layer& layer,
                 const Measured& measured) {
@@ -109,22 +131,24 @@ Record ToRecord(const Size& size, int64_t batch, Backend& backend, const Layer& 
   const double rate = Mean(measured.rates);
   const auto latency = [&](double p) { return Percentile(measured.seconds, p) * 1e3; };
   const double ops = 2 * static_cast<double>(size.outputs) * static_cast<double>(size.inputs);
-  return {name,
-          rate,
-          {{"test", name},
-           {"backend", std::string(backend.name())},
-           {"n_threads", int64_t{backend.threads()}},
-           {"batch", batch},
-           {"inputs", size.inputs},
-           {"outputs", size.outputs},
-           {"ops_per_s", rate},
-           {"stddev_ops_per_s", SampleDeviation(measured.rates)},
-           {"p50_ms", latency(50)},
-           {"p95_ms", latency(95)},
-           {"p99_ms", latency(99)},
-           {"tops", 1e-12 * ops * rate},
-           {"layer_mb", static_cast<double>(layer.bytes()) * 1e-6},
-           {"memory_mb", static_cast<double>(ReadProcessMemory().resident) * 1e-6}}};
+  Record record{name,
+                rate,
+                {{"test", name},
+                 {"backend", std::string(backend.name())},
+                 {"n_threads", int64_t{backend.threads()}},
+                 {"batch", batch},
+                 {"inputs", size.inputs},
+                 {"outputs", size.outputs},
+                 {"ops_per_s", rate},
+                 {"stddev_ops_per_s", SampleDeviation(measured.rates)},
+                 {"p50_ms", latency(50)},
+                 {"p95_ms", latency(95)},
+                 {"p99_ms", latency(99)},
+                 {"tops", 1e-12 * ops * rate},
+                 {"layer_mb", static_cast<double>(layer.bytes()) * 1e-6},
+                 {"memory_mb", static_cast<double>(ReadProcessMemory().resident) * 1e-6}}};
+  for (auto& field : GpuFields(measured.gpu, "row")) record.fields.push_back(std::move(field));
+  return record;
 }
 
 void PrintLine(const Record& record) {
@@ -147,15 +171,11 @@ Result<std::vector<Record>> MeasureBitLinear(const BenchOptions& options,
   for (const int threads : options.threads.empty() ? std::vector<int>{1} : options.threads) {
     TERN_ASSIGN_OR_RETURN(const auto backend,
                           CreateBackend(options.model.backend, {.threads = threads}));
+    TERN_ASSIGN_OR_RETURN(const std::unique_ptr<GpuSampler> gpu, WatchGpu(options, *backend));
     for (const int64_t batch : options.batches) {
       TERN_ASSIGN_OR_RETURN(const Layer layer, Layer::Create(*backend, size, batch));
-      Measured measured;
-      for (int repetition = 0; repetition < options.repetitions; ++repetition) {
-        TERN_ASSIGN_OR_RETURN(const std::vector<double> seconds, TimeCalls(*backend, layer));
-        const double mean = Mean(seconds);
-        measured.rates.push_back(static_cast<double>(batch) / mean);
-        measured.seconds.insert(measured.seconds.end(), seconds.begin(), seconds.end());
-      }
+      TERN_ASSIGN_OR_RETURN(const Measured measured,
+                            Measure(*backend, layer, batch, options.repetitions, gpu.get()));
       records.push_back(ToRecord(size, batch, *backend, layer, measured));
       row(records.back());
     }
@@ -174,6 +194,7 @@ Result<int> BenchBitLinear(const BenchOptions& options) {
   TERN_ASSIGN_OR_RETURN(const auto records, MeasureBitLinear(options, [&](const Record& record) {
                           if (table) PrintLine(record);
                         }));
+  if (table) PrintGpuLines(records);
   PrintRecords(records, options, "tern_bitlinear");
   return Verdict(records, targets);
 }

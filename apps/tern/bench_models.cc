@@ -60,6 +60,7 @@ class ModelBench {
     for (const std::string& model :
          options_.models.empty() ? std::vector<std::string>{""} : options_.models)
       TERN_TRY(RunModel(model));
+    if (options_.output == "md") PrintGpuLines(records_);
     PrintRecords(records_, options_, "tern_bench");
     if (folder) TERN_TRY(WriteReport(*folder, std::move(page_)));
     return Verdict(records_, targets);
@@ -84,11 +85,14 @@ class ModelBench {
                           OpenSession(model_options, NeedsOf(sequences, recorder)));
     TERN_ASSIGN_OR_RETURN(const BenchmarkLimits limits, LimitsOf(*session));
     const BenchmarkSubject subject = SubjectOf(*session, limits);
+    TERN_ASSIGN_OR_RETURN(const std::unique_ptr<GpuSampler> gpu,
+                          WatchGpu(options_, session->backend()));
     for (const BenchmarkTest& test : tests_) {
       if (few && (test.sequences > 1 || test.depth != options_.depths[0])) continue;
       TERN_ASSIGN_OR_RETURN(
           const BenchmarkRow row,
-          RunBenchmark(*session, test, subject, {.repetitions = options_.repetitions},
+          RunBenchmark(*session, test, subject,
+                       {.repetitions = options_.repetitions, .gpu = gpu.get()},
                        [&](int repetition) { return Announce(test, repetition); }));
       if (options_.output == "md") fmt::print("{}", BenchmarkTableLine(row));
       std::fflush(stdout);
@@ -145,7 +149,8 @@ class ModelBench {
     return limits_[threads] = {quick.stream_gb_s, quick.peak_tops, isa};
   }
 
-  static bool Announce(const BenchmarkTest& test, int repetition) {
+  bool Announce(const BenchmarkTest& test, int repetition) const {
+    if (repetition > options_.repetitions) return !Interrupted();
     PrintNote(repetition == 0 ? fmt::format("{}: warm-up", test.Name())
                               : fmt::format("{}: repetition {}", test.Name(), repetition));
     return !Interrupted();

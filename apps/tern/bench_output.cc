@@ -39,6 +39,7 @@ Result<std::vector<Target>> ReadTargets(const BenchOptions& options) {
   every_row("rate", true, options.target_rate);
   every_row("p99_ms", false, options.target_p99_ms);
   every_row("memory_mb", false, options.target_memory_mb);
+  every_row("gpu_utilization_percent", true, options.target_gpu_percent);
   return targets;
 }
 

@@ -91,6 +91,8 @@ Result<int> BenchProduct(const BenchOptions& options) {
   layer.size = "small";
   // Before a model is loaded: the figure for memory is that of the process with one layer.
   TERN_ASSIGN_OR_RETURN(std::vector<Record> records, MeasureBitLinear(layer, [](const Record&) {}));
+  if (const FieldValue* busy = records[0].Find("gpu_utilization_percent"))
+    records.push_back({"gpu", 0, {{"utilisation_percent", *busy}}});
   TERN_ASSIGN_OR_RETURN(Record api, MeasureApi(options));
   records.push_back(std::move(api));
   const auto outcomes = JudgeTargets(records, *TargetPreset(options.targets_file));

@@ -1,5 +1,6 @@
 #include "bench_report.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -9,11 +10,11 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "child_process.h"
 #include "command.h"
 #include "perf/report.h"
 #include "perf/statistics.h"
 #include "perf/store/baseline_store.h"
+#include "perf_program.h"
 
 namespace tern::cli {
 namespace {
@@ -53,16 +54,6 @@ std::string Now() {
   return text;
 }
 
-// Of the checkout that the program lies in, "+" behind it when files are changed.
-std::string Commit() {
-  std::error_code error;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (error) return "";
-  const auto described = RunAndRead({"git", "-C", program.parent_path().string(), "describe",
-                                     "--always", "--abbrev=12", "--exclude=*", "--dirty=+"});
-  return described ? described->substr(0, described->find('\n')) : "";
-}
-
 Result<std::string> ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return Fail(Code::kNotFound, "{}: can't be opened: {}", path, std::strerror(errno));
@@ -92,12 +83,12 @@ void AddRows(const Json& rows, const std::string& when, const std::string& commi
           {SeriesOf(row), when.empty() ? Text(row, "date") : when, commit, Number(row, "avg_ts")});
 }
 
-// "-m 2b4t.gguf -t 2" of a baseline says which model and how many threads.
-std::string Argument(const std::string& parameters, const std::string& option) {
-  const size_t at = (" " + parameters).find(" " + option + " ");
-  if (at == std::string::npos) return "";
-  const size_t begin = at + option.size() + 1;
-  return parameters.substr(begin, parameters.find(' ', begin) - begin);
+// What follows one of the option's names; "" when it isn't there.
+std::string Argument(const std::vector<std::string>& arguments,
+                     std::initializer_list<std::string_view> names) {
+  const auto at =
+      std::find_first_of(arguments.begin(), arguments.end(), names.begin(), names.end());
+  return at == arguments.end() || at + 1 == arguments.end() ? "" : at[1];
 }
 
 Status AddBaselines(const std::string& path, std::vector<HistoryPoint>& points) {
@@ -106,8 +97,11 @@ Status AddBaselines(const std::string& path, std::vector<HistoryPoint>& points) 
   for (const BaselineRun& run : runs)
     for (const BaselineResult& result : run.results) {
       if (!result.more_is_better) continue;  // times; the page shows rates
-      const std::string model = Argument(result.parameters, "-m"),
-                        threads = Argument(result.parameters, "-t");
+      MeasuredProgram program;
+      if (const Status read = ReadParameters(result.parameters, program); !read)
+        return Within(path, read.error());
+      const std::string model = Argument(program.arguments, {"-m", "--model"}),
+                        threads = Argument(program.arguments, {"-t", "--threads"});
       points.push_back(
           {fmt::format(
                "{}, {} threads, {}",
@@ -187,7 +181,7 @@ Result<std::vector<HistoryPoint>> ReadHistory(const std::vector<std::string>& fi
 Status WriteReport(const OutputFolder& folder, BenchPage page) {
   page.when = Now();
   page.command = CommandLine();
-  page.commit = Commit();
+  if (const auto program = ResolveProgram("")) page.commit = CommitOf(*program);
   page.build = ThisBuild();
   page.machine = ReadFingerprint();
   std::string history;

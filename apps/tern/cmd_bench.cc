@@ -73,6 +73,13 @@ void AddTests(CLI::App& app, BenchOptions& options) {
                "Don't measure the machine first: no percentages");
 }
 
+void AddGpu(CLI::App& app, BenchOptions& options) {
+  app.add_option("--nvml", options.nvml,
+                 "NVIDIA's management library, for utilisation, power, clocks, temperature, memory "
+                 "and energy of the GPU (default: libnvidia-ml.so.1, when a GPU computes)")
+      ->option_text("FILE");
+}
+
 void AddKinds(CLI::App& app, BenchOptions& options) {
   constexpr const char* kGroup = "Other measurements";
   auto* limits = app.add_flag("--limits", options.limits,
@@ -129,6 +136,9 @@ void AddTargets(CLI::App& app, BenchOptions& options) {
       "Milliseconds that 99% of the passes of every row have to stay under");
   add("--target-memory-mb", options.target_memory_mb, "X",
       "Megabytes that the process may use (--bitlinear)");
+  add("--target-gpu-utilization", options.target_gpu_percent, "X",
+      "Percent of the time that the GPU has to be busy in every row")
+      ->check(CLI::Range(0.0, 100.0));
   add("--targets", options.targets_file, "FILE",
       "JSON: {\"tg128\": {\"min_rate\": 30, \"max_p99_ms\": 40}}: any field of -o json, \"*\" for "
       "every row. Or \"product\": measures and judges the targets that tern set out with");
@@ -138,6 +148,7 @@ Action Define(CLI::App& app) {
   auto options = std::make_shared<BenchOptions>();
   AddTests(app, *options);
   AddKinds(app, *options);
+  AddGpu(app, *options);
   AddTargets(app, *options);
   AddModelOptions(app, options->model, kModelLayout | kModelBackend);
   return [options, &app] {

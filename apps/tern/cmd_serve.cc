@@ -4,7 +4,9 @@
 
 #include "command.h"
 #include "model_options.h"
+#include "observed_engine.h"
 #include "perf/limits.h"
+#include "profile/op_times.h"
 #include "server/api.h"
 #include "server/http_server.h"
 
@@ -27,7 +29,7 @@ struct Options {
   int64_t body_limit_kib = 2048, bodies_mib = 256;
   int64_t memory_budget_mib = 0;
   double alert_percent = 5;
-  bool measure_limits = false;
+  bool measure_limits = false, measure_operations = false;
 };
 
 // What clients see: what the user calls the model, else the name that the file gives it, else its
@@ -80,6 +82,7 @@ Result<int> Serve(Options& options) {
   TERN_ASSIGN_OR_RETURN(ApiKeys keys, ApiKeys::Load(options.keys, options.key_file));
   // Destroyed in reverse: the engine's thread wakes the server's, which therefore stays longest.
   TERN_ASSIGN_OR_RETURN(const auto server, HttpServer::Bind(options.http));
+  OpTimes op_times;  // called by the engine
   std::unique_ptr<Engine> engine;
   Api api(options.api, std::move(keys));
   api.SetHttpStats([&server] { return server->Stats(); });
@@ -89,7 +92,12 @@ Result<int> Serve(Options& options) {
   ShutdownAtEnd shutdown(*server);
 
   if (options.measure_limits) MeasureMemory(options.model, options.engine.monitoring);
-  TERN_ASSIGN_OR_RETURN(engine, OpenEngine(options.model, options.engine));
+  if (options.measure_operations) {
+    TERN_ASSIGN_OR_RETURN(engine, OpenObservedEngine(options.model, options.engine, op_times));
+    op_times.AttachTo(*engine->monitor(), engine->model().config.layers);
+  } else {
+    TERN_ASSIGN_OR_RETURN(engine, OpenEngine(options.model, options.engine));
+  }
   const std::string name = NameOf(options, *engine);
   api.SetModel(*engine, {.model = name,
                          .build = "tern " TERN_VERSION,
@@ -206,8 +214,13 @@ void DefineMonitoring(CLI::App& app, Options& options) {
   app.add_flag("--measure-limits", options.measure_limits,
                "Measure first how fast memory can be read, to say how near decoding comes")
       ->group(kGroup);
-  app.add_flag("!--no-monitor", options.engine.monitor,
-               "Time nothing: no percentiles, trends and alerts")
+  CLI::Option* const off = app.add_flag("!--no-monitor", options.engine.monitor,
+                                        "Time nothing: no percentiles, trends and alerts")
+                               ->group(kGroup);
+  app.add_flag("--measure-operations", options.measure_operations,
+               "Time every operation of every layer too; each is waited for and none are joined, "
+               "which makes answers slower; their text is the same")
+      ->excludes(off)
       ->group(kGroup);
 }
 

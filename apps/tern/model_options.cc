@@ -9,6 +9,7 @@
 #include <map>
 
 #include "command.h"
+#include "observed_engine.h"
 #include "progress.h"
 #include "registry/registry.h"
 
@@ -220,14 +221,29 @@ Result<std::unique_ptr<Session>> OpenSession(const ModelOptions& options,
   return opened;
 }
 
-Result<std::unique_ptr<Engine>> OpenEngine(const ModelOptions& options, EngineOptions engine) {
+namespace {
+
+Result<std::unique_ptr<Engine>> OpenEngine(const ModelOptions& options, EngineOptions engine,
+                                           OpObserver* observer) {
   TERN_ASSIGN_OR_RETURN(engine.session, ToSessionOptions(options, {}));
   TERN_ASSIGN_OR_RETURN(
       auto opened, WithProgress(options, engine.session, [&](std::unique_ptr<Backend> backend) {
+        if (observer) backend = CreateTraceBackend(std::move(backend), *observer);
         return Engine::Create(std::move(backend), engine);
       }));
   PrintNotes(opened->model(), &opened->tokenizer(), options.context);
   return opened;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> OpenEngine(const ModelOptions& options, EngineOptions engine) {
+  return OpenEngine(options, std::move(engine), nullptr);
+}
+
+Result<std::unique_ptr<Engine>> OpenObservedEngine(const ModelOptions& options,
+                                                   EngineOptions engine, OpObserver& observer) {
+  return OpenEngine(options, std::move(engine), &observer);
 }
 
 }  // namespace tern::cli

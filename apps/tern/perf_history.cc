@@ -91,10 +91,11 @@ std::string Picture(const History& history) {
 
 std::string Html(const std::string& name, const std::vector<History>& histories) {
   std::string out = fmt::format(
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<title>{0}</title>\n"
-      "<style>{1}\nbody {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem "
-      "auto; padding: 0 1rem; color-scheme: light dark; }}\nsvg {{ max-width: 100%; height: auto; "
-      "}}\n</style></head><body>\n<h1>History of {0}</h1>\n",
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width\">\n<title>{0}</title>\n"
+      "<style>{1}\n:root {{ color-scheme: light dark; }}\nbody {{ font: 15px/1.5 system-ui, "
+      "sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}\nsvg {{ max-width: "
+      "100%; height: auto; }}\n</style></head><body>\n<h1>History of {0}</h1>\n",
       XmlEscaped(name), SvgStyle());
   for (const History& history : histories) {
     out += Picture(history) + "\n<ul>\n";

@@ -134,7 +134,7 @@ std::string Forest(const PerfReport& report) {
                            .colour = bound == 1 ? 6 : 7});
   plot.y.min = 0;
   plot.y.max = rows + 1;
-  plot.y.ticks = {0};
+  plot.y.ticks = {-1};  // outside: the rows have no numbers
   for (size_t i = 0; i < report.comparisons.size(); ++i) {
     const Comparison& c = report.comparisons[i];
     const double y = rows - static_cast<double>(i);
@@ -178,10 +178,12 @@ std::string Html(const PerfReport& report) {
   std::string out = fmt::format(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width\">\n<title>{0}</title>\n"
-      "<style>{1}\nbody {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem "
-      "auto; padding: 0 1rem; color-scheme: light dark; }}\n.wide {{ overflow-x: auto; }}\n"
+      "<style>{1}\n:root {{ color-scheme: light dark; }}\nbody {{ font: 15px/1.5 system-ui, "
+      "sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}\n.wide {{ overflow-x: "
+      "auto; }}\n"
       "table {{ border-collapse: collapse; }}\nth, td {{ text-align: left; padding: .2rem .8rem "
-      ".2rem 0; border-bottom: 1px solid #8886; white-space: nowrap; }}\nsvg {{ max-width: 100%; "
+      ".2rem 0; border-bottom: 1px solid #8886; white-space: nowrap; }}\n"
+      "td:last-child {{ min-width: 12rem; white-space: normal; }}\nsvg {{ max-width: 100%; "
       "height: auto; }}\n</style></head><body>\n<h1>{0}</h1>\n<p><strong>{2}</strong></p>\n",
       XmlEscaped(report.title), SvgStyle(),
       VerdictName(RegressionDetector::Worst(report.comparisons)));

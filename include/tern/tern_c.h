@@ -13,7 +13,7 @@
  *
  * Threads: a tern_model may be used by any number of threads at once. A tern_stream has one reader;
  * tern_stream_cancel may come from any thread. Everything else belongs to its caller. Callbacks run
- * on the thread that made the call. */
+ * on the thread that made the call, but tern_alert_callback. */
 #ifndef TERN_TERN_C_H_
 #define TERN_TERN_C_H_
 
@@ -60,6 +60,20 @@ typedef enum tern_finish {
 typedef struct tern_model tern_model;
 typedef struct tern_stream tern_stream;
 
+/* tern::PerformanceAlert: an operation takes longer than it usually does for the same work; or, not
+ * firing, no more. */
+typedef struct tern_alert {
+  size_t size; /* of this struct, set by the library: members it ends before aren't there */
+  const char* operation; /* "decode", "prefill"; until the callback returns */
+  int firing;            /* 0 or 1 */
+  double ratio;          /* its time as a multiple of the usual one */
+  double low, high;      /* about 95% confidence that the ratio is in between */
+  double tolerance;      /* tern_load_options.alert_tolerance */
+} tern_alert;
+
+/* On a thread of the model's own, one call at a time: it must not free the model. */
+typedef void (*tern_alert_callback)(const tern_alert* alert, void* user);
+
 /* tern::LoadOptions. */
 typedef struct tern_load_options {
   size_t size; /* of this struct, set by tern_load_options_init: old programs meet new libraries */
@@ -69,13 +83,17 @@ typedef struct tern_load_options {
   tern_kv kv;
   tern_head head;
   tern_level level;
-  const char* backend;      /* NULL: "auto" */
-  const char* cache_folder; /* NULL: packed weights are not kept */
-  int64_t max_sequences;    /* answered at once */
-  int64_t max_queue;        /* requests that may wait */
-  int64_t memory_budget;    /* bytes; 0: no own bound */
-  int prefix_cache;         /* 0 or 1 */
-  int draft_tokens;         /* 0: off */
+  const char* backend;          /* NULL: "auto" */
+  const char* cache_folder;     /* NULL: packed weights are not kept */
+  int64_t max_sequences;        /* answered at once */
+  int64_t max_queue;            /* requests that may wait */
+  int64_t memory_budget;        /* bytes; 0: no own bound */
+  int prefix_cache;             /* 0 or 1 */
+  int draft_tokens;             /* 0: off */
+  double alert_tolerance;       /* how much slower than usual is still well; 0.05: 5% */
+  int64_t alert_after_ms;       /* that a slowdown lasts before it is believed */
+  tern_alert_callback on_alert; /* NULL: none. When an alert begins or ends, until the model goes */
+  void* on_alert_user;          /* handed to on_alert */
 } tern_load_options;
 
 /* tern::GenerateOptions. */

@@ -1,6 +1,7 @@
 #include "api/c_options.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <string>
 #include <tuple>
@@ -64,6 +65,19 @@ v1::Result<v1::LoadOptions> FromC(const tern_load_options* given) {
   options.memory_budget = c.memory_budget;
   options.prefix_cache = c.prefix_cache != 0;
   options.draft_tokens = c.draft_tokens;
+  options.alert_tolerance = c.alert_tolerance;
+  options.alert_after = std::chrono::milliseconds(c.alert_after_ms);
+  if (c.on_alert != nullptr)
+    options.on_alert = [call = c.on_alert, user = c.on_alert_user](const v1::PerformanceAlert& a) {
+      const tern_alert alert = {.size = sizeof alert,
+                                .operation = a.operation.c_str(),
+                                .firing = a.firing ? 1 : 0,
+                                .ratio = a.ratio,
+                                .low = a.low,
+                                .high = a.high,
+                                .tolerance = a.tolerance};
+      call(&alert, user);
+    };
   return options;
 }
 
@@ -107,6 +121,8 @@ void tern_load_options_init(tern_load_options* options) {
   options->max_sequences = defaults.max_sequences;
   options->max_queue = defaults.max_queue;
   options->prefix_cache = defaults.prefix_cache;
+  options->alert_tolerance = defaults.alert_tolerance;
+  options->alert_after_ms = defaults.alert_after.count();
 }
 
 void tern_generate_options_init(tern_generate_options* options) {

@@ -1,4 +1,5 @@
-// How much is done for speed. The result is the same bits at every level.
+// How much is done for speed. On a CPU the result is the same bits at every level; on a GPU joined
+// operations sum floats in an order of their own.
 #pragma once
 
 #include <cstdint>

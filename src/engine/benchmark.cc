@@ -45,10 +45,18 @@ Result<BenchmarkRow> RunBenchmark(Session& session, const BenchmarkTest& test,
   TERN_ASSIGN_OR_RETURN(BenchmarkRunner runner, BenchmarkRunner::Create(session, test));
   BenchmarkRow row{subject, test, CostOf(session), {}, {}};
   std::vector<float> expected;
-  for (int repetition = 0; repetition <= options.repetitions; ++repetition) {
+  if (options.gpu != nullptr) options.gpu->Reset();
+  const auto enough = [&](int repetition) {
+    return repetition > options.repetitions && (options.gpu == nullptr || options.gpu->Enough());
+  };
+  for (int repetition = 0; !enough(repetition); ++repetition) {
     if (progress && !progress(repetition)) return Fail(Code::kCancelled, "stopped");
     TERN_TRY(runner.Prepare(options.seed));
-    TERN_ASSIGN_OR_RETURN(const std::vector<double> seconds, runner.Run());
+    const bool watched = options.gpu != nullptr && repetition > 0;
+    if (watched) options.gpu->Begin();
+    const auto seconds = runner.Run();
+    if (watched) options.gpu->End(TokensOf(test));
+    if (!seconds) return tl::unexpected(seconds.error());
     if (repetition == 0) {  // the warm-up
       expected = runner.logits();
       continue;
@@ -56,9 +64,11 @@ Result<BenchmarkRow> RunBenchmark(Session& session, const BenchmarkTest& test,
     if (runner.logits() != expected)
       return Fail(Code::kInternal, "{}: repetition {} gave other logits than the first",
                   test.Name(), repetition);
-    row.rates.push_back(TokensOf(test) / std::accumulate(seconds.begin(), seconds.end(), 0.0));
-    row.latencies.insert(row.latencies.end(), seconds.begin(), seconds.end());
+    if (repetition > options.repetitions) continue;
+    row.rates.push_back(TokensOf(test) / std::accumulate(seconds->begin(), seconds->end(), 0.0));
+    row.latencies.insert(row.latencies.end(), seconds->begin(), seconds->end());
   }
+  if (options.gpu != nullptr) row.gpu = options.gpu->use();
   return row;
 }
 

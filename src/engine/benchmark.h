@@ -3,10 +3,14 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/session.h"
+#include "perf/gpu_sampler.h"
 #include "perf/report.h"
 
 namespace tern {
@@ -27,6 +31,8 @@ struct BenchmarkTest {
 struct BenchmarkOptions {
   int repetitions = 5;
   uint64_t seed = 1;  // of the random token ids
+  /// Watches the measured runs, and as many after them, untimed, as it takes to tell every figure.
+  GpuSampler* gpu = nullptr;
 };
 
 /// What a token costs at least.
@@ -63,6 +69,7 @@ struct BenchmarkRow {
   ModelCost cost;
   std::vector<double> rates;      // tokens per second, of all sequences, one a repetition
   std::vector<double> latencies;  // seconds a forward pass, over all repetitions
+  std::optional<GpuUse> gpu = {};
 
   double Rate() const;             // mean
   double Deviation() const;        // of the sample; 0 for fewer than two
@@ -97,7 +104,15 @@ struct BenchmarkResults {
 std::string BenchmarkTableHead();
 std::string BenchmarkTableLine(const BenchmarkRow& row);
 
-/// Called before each repetition with its number, 0 for the warm-up; returning false stops.
+/// Fields for a record; NaN for what isn't known. unit: what the GPU computed, "token" or "row".
+std::vector<std::pair<std::string, FieldValue>> GpuFields(const std::optional<GpuUse>& use,
+                                                          std::string_view unit = "token");
+/// What of them is known, in a line: "GPU, tg128: 97% busy, 310 W, 1980 MHz, 61 °C, 12345 MB, 0.155
+/// J a token"; "" when nothing is.
+std::string GpuLine(const Record& record);
+
+/// Called before each repetition with its number, 0 for the warm-up; returning false stops. Numbers
+/// beyond the repetitions are runs that only the GPU's figures want.
 using BenchmarkProgress = std::function<bool(int)>;
 
 /// Runs one warm-up and the repetitions of a test. Every repetition has to give the same logits as

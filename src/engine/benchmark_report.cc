@@ -90,6 +90,7 @@ Record BenchmarkRow::ToRecord() const {
       {"limit_isa", subject.limits.peak_name},
       {"percent_of_peak", NanUnlessPositive(PeakPercent())},
   };
+  for (auto& field : GpuFields(gpu)) record.fields.push_back(std::move(field));
   return record;
 }
 
@@ -115,6 +116,45 @@ std::string BenchmarkTableLine(const BenchmarkRow& row) {
       row.test.Name(), row.Rate(), row.Deviation(), row.Latency(50) * 1e3, row.Latency(95) * 1e3,
       row.Latency(99) * 1e3, Share(row.GigabytesPerSecond(), row.StreamPercent()),
       Share(row.TeraOps(), row.PeakPercent()));
+}
+
+std::vector<std::pair<std::string, FieldValue>> GpuFields(const std::optional<GpuUse>& use,
+                                                          std::string_view unit) {
+  const auto scaled = [](std::optional<double> value, double scale) {
+    return value ? *value * scale : std::numeric_limits<double>::quiet_NaN();
+  };
+  const GpuUse gpu = use.value_or(GpuUse{});
+  const auto memory = gpu.memory_used ? std::optional(static_cast<double>(*gpu.memory_used))
+                                      : std::optional<double>();
+  return {{"gpu_utilization_percent", scaled(gpu.utilization, 100)},
+          {"gpu_memory_utilization_percent", scaled(gpu.memory_utilization, 100)},
+          {"gpu_power_w", scaled(gpu.power_watts, 1)},
+          {"gpu_clock_mhz", scaled(gpu.clock_hertz, 1e-6)},
+          {"gpu_memory_clock_mhz", scaled(gpu.memory_clock_hertz, 1e-6)},
+          {"gpu_temperature_c", scaled(gpu.temperature_celsius, 1)},
+          {"gpu_memory_mb", scaled(memory, 1e-6)},
+          {fmt::format("gpu_j_per_{}", unit), scaled(gpu.JoulesPerToken(), 1)}};
+}
+
+std::string GpuLine(const Record& record) {
+  struct Part {
+    std::string_view field, format;
+  };
+  constexpr Part kParts[] = {{"gpu_utilization_percent", "{:.0f}% busy"},
+                             {"gpu_power_w", "{:.0f} W"},
+                             {"gpu_clock_mhz", "{:.0f} MHz"},
+                             {"gpu_temperature_c", "{:.0f} °C"},
+                             {"gpu_memory_mb", "{:.0f} MB"},
+                             {"gpu_j_per_token", "{:.3g} J a token"},
+                             {"gpu_j_per_row", "{:.3g} J a row"}};
+  std::vector<std::string> words;
+  for (const Part& part : kParts) {
+    const FieldValue* value = record.Find(part.field);
+    const auto* number = value == nullptr ? nullptr : std::get_if<double>(value);
+    if (number != nullptr && !std::isnan(*number))
+      words.push_back(fmt::format(fmt::runtime(part.format), *number));
+  }
+  return words.empty() ? "" : fmt::format("GPU, {}: {}\n", record.name, fmt::join(words, ", "));
 }
 
 std::string BenchmarkResults::Display() const {

@@ -164,7 +164,7 @@ class Drawing {
       const Box box = series.dots ? Place(px, py, kDot * point.size + 4, width, height)
                                   : Box{px - width, py - height - 3, width, height};
       taken_.push_back(box);
-      canvas_.Text(box.x, box.y + kSmall, point.label, "tp-small");
+      canvas_.Text(box.x, box.y + kSmall, point.label, "tp-small tp-halo");
     }
   }
 

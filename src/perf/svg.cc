@@ -96,6 +96,10 @@ constexpr std::string_view kStyle = R"(
 .tp-s0{color:#6cc9d8}.tp-s1{color:#f2a56d}.tp-s2{color:#bba5ea}.tp-s3{color:#62c992}
 .tp-s4{color:#ffa294}.tp-s5{color:#8ab8ff}.tp-s6{color:#e0c25a}.tp-s7{color:#a3b0b6}
 }
+@supports (paint-order:stroke){
+.tp-halo{paint-order:stroke;stroke:#fff;stroke-width:3px;stroke-linejoin:round}
+@media (prefers-color-scheme:dark){.tp-halo{stroke:#1a2123}}
+}
 )";
 
 }  // namespace

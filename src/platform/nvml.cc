@@ -70,6 +70,14 @@ class Nvml::Library {
     return driver_(text.data(), text.size() - 1) ? text.data() : "";
   }
 
+  Result<int> DeviceAt(const std::string& bus_id) const {
+    Device device = nullptr;
+    unsigned index = 0;
+    if (!by_bus_id_(bus_id.c_str(), &device) || !index_(device, &index))
+      return Fail(Code::kNotFound, "NVML: no device at PCI bus id {}", bus_id);
+    return static_cast<int>(index);
+  }
+
   Result<GpuSample> Sample(int index) const {
     if (index < 0 || index >= devices)
       return Fail(Code::kInvalidArgument, "NVML: found device {}, expected 0 to {}", index,
@@ -110,6 +118,8 @@ class Nvml::Library {
     shutdown_.Find(handle_, "nvmlShutdown");
     count_.Find(handle_, "nvmlDeviceGetCount_v2");
     by_index_.Find(handle_, "nvmlDeviceGetHandleByIndex_v2");
+    by_bus_id_.Find(handle_, "nvmlDeviceGetHandleByPciBusId_v2");
+    index_.Find(handle_, "nvmlDeviceGetIndex");
     driver_.Find(handle_, "nvmlSystemGetDriverVersion");
     name_.Find(handle_, "nvmlDeviceGetName");
     utilization_.Find(handle_, "nvmlDeviceGetUtilizationRates");
@@ -131,6 +141,8 @@ class Nvml::Library {
   Function<> init_, shutdown_;
   Function<unsigned*> count_;
   Function<unsigned, Device*> by_index_;
+  Function<const char*, Device*> by_bus_id_;
+  Function<Device, unsigned*> index_;
   Function<char*, unsigned> driver_;
   Function<Device, char*, unsigned> name_;
   Function<Device, Utilization*> utilization_;
@@ -150,6 +162,8 @@ Result<Nvml> Nvml::Open(const std::string& library) {
 int Nvml::devices() const { return library_->devices; }
 
 std::string Nvml::driver() const { return library_->Driver(); }
+
+Result<int> Nvml::DeviceAt(const std::string& bus_id) const { return library_->DeviceAt(bus_id); }
 
 Result<GpuSample> Nvml::Sample(int device) const { return library_->Sample(device); }
 

@@ -38,6 +38,9 @@ class Nvml {
   int devices() const;
   /// "570.86.15"; "" when the library doesn't say.
   std::string driver() const;
+  /// The device with this PCI bus id ("0000:1a:00.0"); other libraries count devices differently.
+  /// Errors: kNotFound.
+  Result<int> DeviceAt(const std::string& bus_id) const;
   /// Errors: kInvalidArgument for a device that isn't there, kDevice for one that is lost.
   Result<GpuSample> Sample(int device) const;
 

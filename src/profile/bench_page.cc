@@ -35,7 +35,7 @@ figure svg{display:block;width:100%;min-width:27rem;height:auto}
 figcaption{padding:.25rem .25rem 0;color:var(--soft);font-size:.875rem}
 .scroll{overflow-x:auto;border:1px solid var(--line);border-radius:.625rem;background:var(--surface)}
 table{width:100%;border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums}
-th,td{padding:.4rem .75rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
+th,td{padding:.4rem .5rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th{color:var(--soft);font-weight:550}
 tr:last-child td{border-bottom:0}
 .l{text-align:left}

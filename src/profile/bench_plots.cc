@@ -48,6 +48,21 @@ Lines LinesOver(const std::vector<BenchmarkRow>& rows, Key key, X x) {
   return lines;
 }
 
+// From zero, unless lines that are far lower would all lie on the axis: decode beside prefill.
+Axis RateAxis(const std::vector<PlotSeries>& series) {
+  constexpr double kFar = 5;
+  double lowest = 0, highest = 0;
+  for (const PlotSeries& line : series)
+    for (const PlotPoint& point : line.points) {
+      if (point.y > 0) lowest = lowest > 0 ? std::min(lowest, point.y) : point.y;
+      highest = std::max(highest, point.y);
+    }
+  const bool far = highest > kFar * lowest;
+  return {.label = "tokens a second",
+          .scale = far ? AxisScale::kLog : AxisScale::kLinear,
+          .from_zero = !far};
+}
+
 PagePlot RatePlot(std::string name, std::string x_label, AxisScale scale, Lines lines,
                   std::string missing) {
   PagePlot result{.name = name};
@@ -57,7 +72,7 @@ PagePlot RatePlot(std::string name, std::string x_label, AxisScale scale, Lines 
   }
   Plot plot{.title = std::move(name),
             .x = {.label = std::move(x_label), .scale = scale},
-            .y = {.label = "tokens a second", .from_zero = true},
+            .y = RateAxis(lines.series),
             .series = std::move(lines.series)};
   plot.x.ticks.assign(lines.values.begin(), lines.values.end());
   result.svg = DrawPlot(plot, SvgUse::kInline);

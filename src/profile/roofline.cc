@@ -50,7 +50,8 @@ std::vector<ProfileLimits::Peak> PeaksInUse(const Profile& profile) {
 }  // namespace
 
 std::string RooflineSvg(const Profile& profile, SvgUse use) {
-  Plot plot{.title = fmt::format("Roofline: {}", profile.subject.model),
+  Plot plot{.title = fmt::format("Roofline: {}, {} thread{}", profile.subject.model,
+                                 profile.subject.threads, profile.subject.threads == 1 ? "" : "s"),
             .x = {.label = "operations per byte", .scale = AxisScale::kLog},
             .y = {.label = "GOPS", .scale = AxisScale::kLog},
             .series = {},

@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 import shutil
+import sqlite3
 import subprocess
 import unittest
 import xml.etree.ElementTree
@@ -98,6 +99,28 @@ class BenchReport(CliTest):
                                                           "earlier/bench.json"))
         pathlib.Path("bad.json").write_text("[1, 2", encoding="utf-8")
         self.fails(*QUICK, "--report", "report", "--history", "bad.json", names=["bad.json", "expected"])
+
+    def test_a_history_takes_baselines_of_tern_perf(self):
+        tiny_model.make_gguf().write("plain.gguf")
+        measure = ("bench", "-m", "plain.gguf", "-p", "4", "-n", "6", "-r", "1", "-t", "1", "--no-limits")
+        pathlib.Path("perf.sqlite").unlink(missing_ok=True)
+        for commit in ("aaa111", "bbb222"):
+            self.ok("perf", "record", "--name", "main", "--db", "perf.sqlite", "--commit", commit, "--rounds", "2", "--no-keep",
+                    "--no-limits", "--", *measure)
+        self.ok(*measure, "--report", "report", "--history", "perf.sqlite")
+        text = pathlib.Path("report/index.html").read_text(encoding="utf-8")
+        self.assertNotIn("History: not here", text)
+        for commit in ("aaa111", "bbb222"):
+            self.assertIn(commit, text)
+        # Its points are earlier ones of the page's own two rows, not lines of their own.
+        plot = text[text.index("History"):]
+        self.assertEqual(set(re.findall(r"plain, \d+ threads, [a-z0-9]+", plot)),
+                         {"plain, 1 threads, pp4", "plain, 1 threads, tg6"})
+        database = sqlite3.connect("perf.sqlite")
+        with database:
+            database.execute("UPDATE result SET parameters = 'none'")
+        database.close()
+        self.fails(*measure, "--report", "report", "--history", "perf.sqlite", names=["perf.sqlite", "parameters"])
 
     def test_what_makes_no_sense_is_refused(self):
         self.fails("bench", "--history", "x.json", code=2, names=["--report"])

@@ -92,6 +92,28 @@ class Bench(CliTest):
             file.write('{"tg4": 3}')
         self.fails("bench", *QUICK, "--targets", "targets.json", names=["targets.json", "tg4"])
 
+    def test_the_gpus_figures_come_from_its_library_and_are_judged(self):
+        library = os.path.join(os.environ["TERN_NVML_FOLDER"], "libbusy_nvml.so")
+        rows = json.loads(self.bench("--nvml", library, "-o", "json").text)
+        for row in rows:
+            self.assertAlmostEqual(row["gpu_utilization_percent"], 80)
+            self.assertAlmostEqual(row["gpu_power_w"], 123.456)
+            self.assertAlmostEqual(row["gpu_clock_mhz"], 1980)
+            self.assertEqual(row["gpu_temperature_c"], 45)
+            self.assertGreater(row["gpu_j_per_token"], 0)
+        figures = r"80% busy, 123 W, 1980 MHz, 45 °C, 0 MB, [^ ]+ J a token\n"
+        self.assertRegex(self.bench("--nvml", library).text, rf"\n\nGPU, pp8: {figures}\nGPU, tg4: {figures}$")
+        for bound, code in (("79", 0), ("81", 3)):
+            outcome = tern("bench", "-m", "tiny.gguf", *QUICK, "--nvml", library, "--target-gpu-utilization", bound)
+            self.assertEqual(outcome.code, code, outcome)
+        layer = json.loads(self.ok("bench", "--bitlinear", "--batch", "1", "-r", "1", "--nvml", library, "-o", "json").text)
+        self.assertAlmostEqual(layer[0]["gpu_utilization_percent"], 80)
+        self.assertGreater(layer[0]["gpu_j_per_row"], 0)
+        for row in json.loads(self.bench("-o", "json").text):  # the CPU alone
+            self.assertIsNone(row["gpu_utilization_percent"])
+            self.assertIsNone(row["gpu_j_per_token"])
+        self.fails("bench", "-m", "tiny.gguf", *QUICK, "-o", "json", "--nvml", "./none.so", names=["none.so"])
+
     def test_the_products_own_targets_are_measured_and_judged(self):
         outcome = tern("bench", "--targets", "product", "-r", "1", "-o", "json")
         self.assertIn(outcome.code, (0, 3), outcome)  # how fast this machine is, nobody knows

@@ -8,10 +8,34 @@ import socket
 import threading
 import unittest
 
-from cli_support import CliTest
+from cli_support import CliTest, tern
 from serve_support import MODEL, Server, endless, parse_events, raw_post, receive, wait_until
 
 SHORT = {"prompt": "a", "max_tokens": 1}
+
+
+class Measuring(CliTest):
+    def test_operations_are_timed_when_asked_and_the_text_is_the_same(self):
+        request = {"prompt": "Once upon a time", "max_tokens": 12, "seed": 3, "ignore_eos": True}
+        texts = []
+        for arguments in ((), ("--measure-operations",)):
+            server = Server(*arguments)
+            texts.append(server.request("POST", "/v1/completions", request)[2]["choices"][0]["text"])
+            self.assertTrue(server.idle())
+            counts = {name: value for name, value in server.metrics().items()
+                      if name.startswith(("tern_operation_seconds_count", "tern_layer_seconds_total"))}
+            self.assertEqual(server.stop(), 0)
+            if not arguments:
+                self.assertEqual(counts, {})
+        self.assertEqual(texts[0], texts[1])
+        passes = counts['tern_operation_seconds_count{operation="Logits"}']
+        self.assertGreaterEqual(passes, 12)
+        layers = sum(name.startswith("tern_layer") for name in counts)
+        self.assertEqual(counts['tern_operation_seconds_count{operation="Attention"}'], layers * passes)
+
+    def test_no_operation_is_timed_without_a_monitor(self):
+        outcome = tern("serve", *MODEL, "--no-monitor", "--measure-operations")
+        self.assertEqual(outcome.code, 2)
 
 
 class Keys(CliTest):

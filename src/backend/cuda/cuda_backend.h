@@ -14,7 +14,8 @@ namespace tern {
 struct CudaDevice {
   int index = 0;
   std::string name;
-  int compute = 0;  // capability, major * 10 + minor
+  std::string bus_id;  // PCI, "0000:1a:00.0"; "" when not known
+  int compute = 0;     // capability, major * 10 + minor
   int multiprocessors = 0;
   uint64_t memory = 0;       // bytes
   uint64_t free_memory = 0;  // bytes, when asked for

@@ -1,9 +1,21 @@
 #include <cuda_runtime_api.h>
 
+#include <array>
+
 #include "backend/cuda/cuda_backend.h"
 #include "backend/cuda/device_context.h"
 
 namespace tern {
+namespace {
+
+std::string BusId(int device) {
+  std::array<char, 32> text = {};
+  return cudaDeviceGetPCIBusId(text.data(), static_cast<int>(text.size()), device) == cudaSuccess
+             ? text.data()
+             : "";
+}
+
+}  // namespace
 
 Result<std::vector<CudaDevice>> CudaDevices(bool ask_memory) {
   int count = 0;
@@ -18,6 +30,7 @@ Result<std::vector<CudaDevice>> CudaDevices(bool ask_memory) {
     TERN_TRY(cuda::ToStatus(cudaGetDeviceProperties(&props, i), "cudaGetDeviceProperties"));
     CudaDevice device{.index = i,
                       .name = props.name,
+                      .bus_id = BusId(i),
                       .compute = props.major * 10 + props.minor,
                       .multiprocessors = props.multiProcessorCount,
                       .memory = props.totalGlobalMem,

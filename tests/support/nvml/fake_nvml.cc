@@ -1,10 +1,11 @@
 // A library with NVML's functions, for machines without a GPU: two devices, the second of which
-// says little, and a third that is lost. Built twice; FAKE_NVML_BROKEN finds no driver.
+// says little, and a third that is lost. Built three times; FAKE_NVML_BROKEN finds no driver, the
+// first device of FAKE_NVML_BUSY has used a joule more whenever it is asked.
 #include <cstring>
 
 namespace {
 
-enum { kSuccess = 0, kNotSupported = 3, kDriverNotLoaded = 9, kLost = 15 };
+enum { kSuccess = 0, kNotSupported = 3, kNotFound = 6, kDriverNotLoaded = 9, kLost = 15 };
 int devices[3];
 int users = 0;
 
@@ -48,6 +49,15 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, void** device) {
   *device = &devices[index];
   return kSuccess;
 }
+int nvmlDeviceGetHandleByPciBusId_v2(const char* bus_id, void** device) {
+  if (std::strcmp(bus_id, "0000:1a:00.0") != 0) return kNotFound;
+  *device = &devices[1];
+  return kSuccess;
+}
+int nvmlDeviceGetIndex(void* device, unsigned* index) {
+  *index = IsFirst(device) ? 0 : 1;
+  return kSuccess;
+}
 int nvmlDeviceGetName(void* device, char* text, unsigned length) {
   std::strncpy(text, IsFirst(device) ? "Fake GPU" : "Silent GPU", length);
   return kSuccess;
@@ -66,7 +76,12 @@ int nvmlDeviceGetPowerUsage(void* device, unsigned* milliwatts) {
   return Answer(device, 123456, milliwatts);
 }
 int nvmlDeviceGetTotalEnergyConsumption(void* device, unsigned long long* millijoules) {
+#ifdef FAKE_NVML_BUSY
+  static unsigned long long asked = 0;
+  *millijoules = 1000 * ++asked;
+#else
   *millijoules = 5000000000ULL;
+#endif
   return IsFirst(device) ? kSuccess : kNotSupported;
 }
 int nvmlDeviceGetTemperature(void* device, int sensor, unsigned* celsius) {

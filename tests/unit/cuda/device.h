@@ -4,7 +4,7 @@
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
+#include <algorithm>
 #include <vector>
 
 #include "backend/cuda/kernels/launch.h"
@@ -30,42 +30,46 @@ class OnDevice : public testing::Test {
   cuda::Launch launch;
 };
 
-/// A copy of `values` on the device, with guards before and behind that may not change.
+/// Memory of the device, poisoned, with guards before and behind that may not change.
 template <class T>
 class DeviceArray {
  public:
-  explicit DeviceArray(const std::vector<T>& values) : size_(values.size()) {
-    const size_t bytes = size_ * sizeof(T);
-    EXPECT_EQ(cudaMalloc(reinterpret_cast<void**>(&memory_), bytes + 2 * kGuard), cudaSuccess);
-    EXPECT_EQ(cudaMemset(memory_, kPattern, bytes + 2 * kGuard), cudaSuccess);
-    if (bytes > 0) {
-      EXPECT_EQ(cudaMemcpy(data(), values.data(), bytes, cudaMemcpyHostToDevice), cudaSuccess);
-    }
+  /// Of bytes that are no number of a test.
+  explicit DeviceArray(size_t size) : size_(size) {
+    EXPECT_EQ(cudaMalloc(reinterpret_cast<void**>(&memory_), bytes() + 2 * kGuard), cudaSuccess);
+    EXPECT_EQ(cudaMemset(memory_, kPattern, bytes() + 2 * kGuard), cudaSuccess);
+  }
+  explicit DeviceArray(const std::vector<T>& values) : DeviceArray(values.size()) {
+    if (values.empty()) return;
+    EXPECT_EQ(cudaMemcpy(data(), values.data(), bytes(), cudaMemcpyHostToDevice), cudaSuccess);
   }
   DeviceArray(const DeviceArray&) = delete;
   DeviceArray& operator=(const DeviceArray&) = delete;
   ~DeviceArray() {
     std::vector<unsigned char> guard(kGuard);
-    for (const size_t at : {size_t{0}, kGuard + size_ * sizeof(T)}) {
+    for (const size_t at : {size_t{0}, kGuard + bytes()}) {
       EXPECT_EQ(cudaMemcpy(guard.data(), memory_ + at, kGuard, cudaMemcpyDeviceToHost),
                 cudaSuccess);
-      for (const unsigned char byte : guard) EXPECT_EQ(byte, kPattern);
+      EXPECT_TRUE(std::ranges::all_of(guard, [](unsigned char b) { return b == kPattern; }));
     }
     (void)cudaFree(memory_);
   }
 
   T* data() const { return reinterpret_cast<T*>(memory_ + kGuard); }
+  size_t bytes() const { return size_ * sizeof(T); }
+  void Zero() { EXPECT_EQ(cudaMemset(data(), 0, bytes()), cudaSuccess); }
+  void Poison() { EXPECT_EQ(cudaMemset(data(), kPattern, bytes()), cudaSuccess); }
   std::vector<T> Read() const {
-    std::vector<T> values(size_);
+    EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
     EXPECT_EQ(cudaGetLastError(), cudaSuccess);
-    EXPECT_EQ(cudaMemcpy(values.data(), data(), size_ * sizeof(T), cudaMemcpyDeviceToHost),
-              cudaSuccess);
+    std::vector<T> values(size_);
+    EXPECT_EQ(cudaMemcpy(values.data(), data(), bytes(), cudaMemcpyDeviceToHost), cudaSuccess);
     return values;
   }
 
  private:
-  static constexpr size_t kGuard = 512;
-  static constexpr int kPattern = 0x5a;
+  static constexpr size_t kGuard = 4096;
+  static constexpr int kPattern = 0xa5;
   size_t size_;
   unsigned char* memory_ = nullptr;
 };

@@ -65,13 +65,13 @@ std::vector<float> Run(const Problem& p, const DeviceTable& table, const DeviceA
   DeviceArray<float> logits(static_cast<size_t>(m) * p.logits_stride);
   const DeviceArray<uint8_t> scratch(HeadScratchBytes(m, static_cast<int>(p.cols)));
   HeadArgs args;
-  args.x = x.get();
+  args.x = x.data();
   args.x_stride = static_cast<int64_t>(p.x_stride);
   args.m = m;
   args.table = table;
-  args.logits = logits.get();
+  args.logits = logits.data();
   args.logits_stride = static_cast<int64_t>(p.logits_stride);
-  args.scratch = scratch.get();
+  args.scratch = scratch.data();
   if (kernel)
     LogitsWith(*kernel, args, TestLaunch());
   else
@@ -162,7 +162,7 @@ TEST_P(HeadTest, LogitsAreRightAndNoRowKnowsOfTheOthers) {
       const DeviceArray<float> steps(p.steps);
       DeviceTable table;
       table.matrix = packed.matrix;
-      table.steps = steps.get();
+      table.steps = steps.data();
       Check(p, table);
       if (HasFatalFailure()) return;
     }
@@ -178,7 +178,7 @@ TEST_P(HeadTest, ALongTableIsRead) {
   const DeviceArray<float> steps(p.steps);
   DeviceTable table;
   table.matrix = packed.matrix;
-  table.steps = steps.get();
+  table.steps = steps.data();
   Check(p, table);
 }
 
@@ -191,7 +191,7 @@ TEST(HeadFloatsTest, LogitsAreRightAndNoRowKnowsOfTheOthers) {
   const DeviceArray<float> floats(p.table);
   DeviceTable table;
   table.matrix = TiledShape(TileType::kF16, 333, 101);
-  table.floats = floats.get();
+  table.floats = floats.data();
   Check(p, table);
 }
 

@@ -105,8 +105,8 @@ TEST(Embed, GivesBackTheRowsThatWerePacked) {
 
       DeviceTable table;
       table.matrix = packed.matrix;
-      table.steps = device_steps.get();
-      Embed(device_ids.get(), static_cast<int>(ids.size()), table, x.get(),
+      table.steps = device_steps.data();
+      Embed(device_ids.data(), static_cast<int>(ids.size()), table, x.data(),
             static_cast<int64_t>(stride), TestLaunch());
       const std::vector<float> got = x.Read();
       for (size_t i = 0; i < ids.size(); ++i) {
@@ -138,8 +138,8 @@ TEST(Embed, CopiesRowsOfFloats) {
   const DeviceArray<float> x(3 * 300);
   DeviceTable table;
   table.matrix = TiledShape(TileType::kF16, 7, 300);
-  table.floats = device_floats.get();
-  Embed(device_ids.get(), 3, table, x.get(), 300, TestLaunch());
+  table.floats = device_floats.data();
+  Embed(device_ids.data(), 3, table, x.data(), 300, TestLaunch());
   const std::vector<float> got = x.Read();
   for (size_t i = 0; i < got.size(); ++i)
     ASSERT_EQ(got[i], floats[static_cast<size_t>(ids[i / 300]) * 300 + i % 300]) << i;

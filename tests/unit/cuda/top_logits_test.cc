@@ -31,8 +31,8 @@ void Check(int m, int vocab, int k, const Fill& fill) {
     const DeviceArray<float> values(static_cast<size_t>(m) * keep);
     const DeviceArray<int32_t> ids(static_cast<size_t>(m) * keep);
     const DeviceArray<uint8_t> scratch(TopScratchBytes(m, vocab, k));
-    TopLogits(device.get(), static_cast<int64_t>(stride), m, vocab, k, values.get(), ids.get(),
-              scratch.get(), TestLaunch());
+    TopLogits(device.data(), static_cast<int64_t>(stride), m, vocab, k, values.data(), ids.data(),
+              scratch.data(), TestLaunch());
     const std::vector<float> got_values = values.Read();
     const std::vector<int32_t> got_ids = ids.Read();
     for (size_t r = 0; r < static_cast<size_t>(m); ++r) {

@@ -72,6 +72,22 @@ TEST(BenchmarkRow, ItsRecordHasTheNamesOfLlamaBench) {
   EXPECT_TRUE(std::isnan(std::get<double>(*record.Find("limit_gb_s"))));
 }
 
+TEST(BenchmarkRow, WhatIsNotKnownOfTheGpuIsAbsent) {
+  BenchmarkRow row = Row();
+  EXPECT_TRUE(std::isnan(std::get<double>(*row.ToRecord().Find("gpu_utilization_percent"))));
+  EXPECT_EQ(GpuLine(row.ToRecord()), "");
+  row.gpu.emplace();
+  row.gpu->utilization = 0.875;
+  row.gpu->energy_joules = 10;
+  row.gpu->memory_used = 3'000'000;
+  row.gpu->tokens = 40;
+  const Record record = row.ToRecord();
+  EXPECT_EQ(std::get<double>(*record.Find("gpu_utilization_percent")), 87.5);
+  EXPECT_EQ(std::get<double>(*record.Find("gpu_j_per_token")), 0.25);
+  EXPECT_TRUE(std::isnan(std::get<double>(*record.Find("gpu_power_w"))));
+  EXPECT_EQ(GpuLine(record), "GPU, tg4: 88% busy, 3 MB, 0.25 J a token\n");
+}
+
 TEST(BenchmarkResults, TargetsAreMetOrMissed) {
   const BenchmarkResults results{{Row()}};
   EXPECT_TRUE(results.MeetsTargets({}));

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <sstream>
+#include <string>
 
 namespace tern {
 namespace {
@@ -43,7 +44,7 @@ std::vector<std::string> Texts(const ptree& tree, const std::string& with = "") 
 }
 
 double Number(const ptree& element, const std::string& attribute) {
-  return element.get<double>("<xmlattr>." + attribute);
+  return std::stod(element.get<std::string>("<xmlattr>." + attribute));
 }
 
 // Corners of every polyline, "x,y x,y".

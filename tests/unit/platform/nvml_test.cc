@@ -36,6 +36,13 @@ TEST(Nvml, WhatADeviceDoesntSayIsAbsent) {
                sample->temperature_celsius || sample->clock_hertz || sample->memory_clock_hertz);
 }
 
+TEST(Nvml, FindsADeviceByItsPlaceOnTheBus) {
+  const auto nvml = Nvml::Open(TERN_FAKE_NVML);
+  ASSERT_TRUE(nvml);
+  EXPECT_EQ(nvml->DeviceAt("0000:1a:00.0"), 1);
+  EXPECT_EQ(nvml->DeviceAt("0000:1b:00.0").error().code, Code::kNotFound);
+}
+
 TEST(Nvml, FaultsHaveNames) {
   const auto nvml = Nvml::Open(TERN_FAKE_NVML);
   EXPECT_EQ(nvml->Sample(3).error().code, Code::kInvalidArgument);

@@ -125,4 +125,19 @@ inline int HeadSteps(TileType type, int k_tiles) {
   return type == TileType::kInt8 ? (k_tiles + 1) / 2 : k_tiles;
 }
 
+/// Calls run<type>() for a table in tiles.
+template <class Run>
+void WithTableType(TileType type, Run run) {
+  switch (type) {
+    case TileType::kF16:
+      return run.template operator()<TileType::kF16>();
+    case TileType::kBf16:
+      return run.template operator()<TileType::kBf16>();
+    case TileType::kInt8:
+      return run.template operator()<TileType::kInt8>();
+    case TileType::kTernary:
+      break;  // no table is
+  }
+}
+
 }  // namespace tern::cuda

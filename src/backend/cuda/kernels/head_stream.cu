@@ -109,16 +109,7 @@ HeadLayout HeadStreamLayout(TileType type, int m, int k_tiles) {
 }
 
 void StartHeadStream(TileType type, const HeadParams& params, const Launch& launch) {
-  switch (type) {
-    case TileType::kF16:
-      return StartType<TileType::kF16>(params, launch);
-    case TileType::kBf16:
-      return StartType<TileType::kBf16>(params, launch);
-    case TileType::kInt8:
-      return StartType<TileType::kInt8>(params, launch);
-    case TileType::kTernary:
-      break;
-  }
+  WithTableType(type, [&]<TileType kType>() { StartType<kType>(params, launch); });
 }
 
 }  // namespace tern::cuda
