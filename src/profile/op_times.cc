@@ -14,7 +14,7 @@ constexpr std::string_view kOperations[] = {
 // Operations with about as many rows, bytes and calculations are alike: eight steps to a power of
 // two, the top three bits below the leading one.
 uint64_t Step(uint64_t value) {
-  const int bits = std::bit_width(value);
+  const auto bits = static_cast<int>(std::bit_width(value));
   if (bits <= 4) return value;
   return static_cast<uint64_t>(bits) << 3 | (value >> (bits - 4) & 7);
 }
