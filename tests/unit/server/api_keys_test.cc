@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -15,7 +16,7 @@ class ApiKeysFile : public testing::Test {
  protected:
   void Write(const std::string& text) { std::ofstream(path_) << text; }
   ~ApiKeysFile() override { std::filesystem::remove(path_); }
-  const std::string path_ = testing::TempDir() + "/keys.txt";
+  const std::string path_ = testing::TempDir() + "/keys_" + std::to_string(::getpid()) + ".txt";
 };
 
 TEST(ApiKeys, WithoutKeysEverybodyMay) {
