@@ -20,7 +20,7 @@ SOURCE_SUFFIXES = {".cc", ".h", ".cu", ".cuh", ".py", ".sh", ".cmake"}
 MAX_LINES = 700
 MAX_BYTES = 10 << 20
 
-# Absolute paths below folders that belong to a person or a machine; a relative path like tests/work/ is no offence.
+# Absolute paths below folders that belong to a person or a machine; relative paths are no offence.
 MACHINE_PATH = re.compile(r"(?<![\w.~$}/*-])/(?:home|root|Users|work|workspace|mnt|scratch)/[\w.]")
 CONFLICT = re.compile(r"^(?:<{7}|>{7}) ")
 MARKDOWN_LINK = re.compile(r"\]\((?!https?://|mailto:|#)([^)#\s]+)[^)]*\)")
