@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "backend/cuda/kernels/few.cuh"
+#include "backend/cuda/kernels/linear_stream.h"
 #include "backend/cuda/kernels/norm.cuh"
 #include "backend/cuda/kernels/norm.h"
 #include "backend/cuda/kernels/ptx.cuh"
@@ -154,6 +155,11 @@ void LaunchOne(const LinearArgs& a, const NormArgs& norm, const Launch& launch) 
 }  // namespace
 
 void NormLinearFew(const NormArgs& norm, const LinearArgs& args, const Launch& launch) {
+  if (StreamsNorm(args) && StreamNormLinear(norm, args, launch)) return;
+  if (args.m > 1) {
+    NormQuantize(norm, launch);
+    return LinearFew(args, launch);
+  }
   WithTiles(args.w.cols, [&]<int kTiles>() {
     if (args.gate == Gate::kNone)
       LaunchOne<kTiles, false>(args, norm, launch);

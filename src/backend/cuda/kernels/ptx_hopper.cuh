@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "backend/cuda/kernels/ptx_cluster.cuh"
+#include "backend/cuda/kernels/ptx.cuh"
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 #define TERN_HOPPER 1
@@ -83,6 +83,20 @@ __device__ __forceinline__ void ArriveNamed(int number, int threads) {
 }
 
 // ---- Clusters
+
+__device__ __forceinline__ uint32_t ClusterAddress(uint32_t shared, int rank) {
+  uint32_t address;
+  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(address) : "r"(shared), "r"(rank));
+  return address;
+}
+
+/// All threads of the cluster; what was written before is seen behind the wait.
+__device__ __forceinline__ void ArriveCluster() {
+  asm volatile("barrier.cluster.arrive.release;" ::: "memory");
+}
+__device__ __forceinline__ void WaitCluster() {
+  asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
+}
 
 /// 16 bytes to another block of the cluster, which are told to a barrier there.
 __device__ __forceinline__ void StoreRemote(uint32_t address, uint32_t barrier, int a, int b, int c,
