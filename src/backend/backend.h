@@ -174,6 +174,14 @@ struct ThreadLayout {
   bool pinned = false;
 };
 
+/// What a forward pass ends with: the hidden state after the last norm, logits, or logits and the
+/// best of them.
+enum class PassOutput : uint8_t { kHidden, kLogits, kTopLogits };
+
+/// Logits of a row that are looked for on a device before all of them are fetched: more than most
+/// samplers look at.
+inline constexpr int64_t kTopLogits = 64;
+
 /// What a forward pass is about. The spans outlive it.
 struct PassInfo {
   std::span<const TokenId> tokens;      // (rows)
@@ -183,7 +191,7 @@ struct PassInfo {
   /// above and the number of rows.
   const void* buffers = nullptr;
   const void* cache = nullptr;
-  bool logits = true;  // false: it ends with the hidden rows
+  PassOutput output = PassOutput::kLogits;
 };
 
 /// What a backend holds of one kind of memory.
@@ -214,6 +222,9 @@ class Backend {
 
   /// Rows of a long prompt that it likes to get in one pass.
   virtual int64_t pass_rows() const { return 512; }
+  /// Whether the host can't read results where they are: then TopLogits is there, and saves the way
+  /// of all logits to the host.
+  virtual bool ranks_logits() const { return false; }
   /// Bytes that Allocate can still give, of a backend with memory of its own.
   virtual std::optional<uint64_t> free_memory() const { return std::nullopt; }
 
@@ -307,6 +318,10 @@ class Backend {
                         FloatView out) noexcept = 0;
   /// logits (rows, table.rows) = x table^T.
   virtual void Logits(FloatView x, const TokenTable& table, FloatView logits) noexcept = 0;
+  /// The kTopLogits largest logits of each row, in falling order, of equal ones the lower id first,
+  /// NaN never; places that no logit is left for get -infinity and id -1. values, ids: (rows,
+  /// kTopLogits). For backends that rank logits.
+  virtual void TopLogits(FloatView /*logits*/, float* /*values*/, TokenId* /*ids*/) noexcept {}
   virtual Status Synchronize() = 0;
 };
 

@@ -63,6 +63,7 @@ class CudaBackend final : public Backend {
     return {{"device", stats.used, stats.reserved}};
   }
   int64_t pass_rows() const override { return kPassRows; }
+  bool ranks_logits() const override { return true; }
   std::optional<uint64_t> free_memory() const override { return context_->FreeMemory(); }
 
   Result<Buffer> Allocate(size_t bytes) override { return context_->Allocate(bytes); }
@@ -115,7 +116,7 @@ class CudaBackend final : public Backend {
         const PassRecorder::Action action,
         recorder_.Begin(*context_, {std::ssize(pass.tokens), std::ssize(pass.logit_rows),
                                     inputs_.singles(), inputs_.runs(), inputs_.alone(),
-                                    ChunkPositions(), pass.buffers, pass.cache, pass.logits}));
+                                    ChunkPositions(), pass.buffers, pass.cache, pass.output}));
     recording_ = action == PassRecorder::Action::kRecord;
     if (action == PassRecorder::Action::kReplayed) in_pass_ = false;
     return action != PassRecorder::Action::kReplayed;
@@ -238,6 +239,15 @@ class CudaBackend final : public Backend {
                   .scratch = head_scratch_.as<void>()},
                  Next());
     context_->NoteLaunch("Logits");
+  }
+
+  void TopLogits(FloatView logits, float* values, TokenId* ids) noexcept override {
+    static_assert(kTopLogits <= cuda::kMaxTop);
+    const int rows = Int(logits.rows), vocab = Int(logits.cols);
+    if (rows == 0 || !Grow(top_scratch_, cuda::TopScratchBytes(rows, vocab, kTopLogits))) return;
+    cuda::TopLogits(logits.data, logits.stride, rows, vocab, kTopLogits, values, ids,
+                    top_scratch_.as<void>(), Next());
+    context_->NoteLaunch("TopLogits");
   }
 
   Status Synchronize() override {
@@ -378,7 +388,7 @@ class CudaBackend final : public Backend {
   bool in_pass_ = false;
   bool recording_ = false;
   int run_rows_ = 16;
-  Buffer attention_scratch_, head_scratch_;
+  Buffer attention_scratch_, head_scratch_, top_scratch_;
   cuda::PinnedBuffer fetched_;
   Status fault_;  // the first of an operation that could not be put on the stream
 };
