@@ -201,6 +201,13 @@ struct BackendMemory {
   uint64_t reserved_bytes = 0;  // held from the system
 };
 
+/// What a device can do at most, measured.
+struct DeviceLimits {
+  double stream_gb_s = 0;  // read from its memory, 1e9 bytes
+  double int8_tops = 0;    // 1e12 multiplications and additions, with ternary codes
+  std::string peak_name;   // what computes them: "wgmma"
+};
+
 /// What Backend::BeginLayer says outside of every layer.
 inline constexpr int64_t kNoLayer = -1;
 
@@ -227,6 +234,10 @@ class Backend {
   virtual bool ranks_logits() const { return false; }
   /// Bytes that Allocate can still give, of a backend with memory of its own.
   virtual std::optional<uint64_t> free_memory() const { return std::nullopt; }
+
+  /// Of a backend with a device of its own; takes a second of it. Errors: kResourceExhausted, as
+  /// Synchronize.
+  virtual Result<std::optional<DeviceLimits>> MeasureLimits() { return std::nullopt; }
 
   /// Zeroed memory, aligned to 64 bytes. Errors: kResourceExhausted.
   virtual Result<Buffer> Allocate(size_t bytes) = 0;

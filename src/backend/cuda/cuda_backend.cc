@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backend/cuda/device_context.h"
+#include "backend/cuda/device_limits.h"
 #include "backend/cuda/kernels/attention.h"
 #include "backend/cuda/kernels/head.h"
 #include "backend/cuda/kernels/linear.h"
@@ -65,6 +66,11 @@ class CudaBackend final : public Backend {
   int64_t pass_rows() const override { return kPassRows; }
   bool ranks_logits() const override { return true; }
   std::optional<uint64_t> free_memory() const override { return context_->FreeMemory(); }
+
+  Result<std::optional<DeviceLimits>> MeasureLimits() override {
+    TERN_TRY(Synchronize());
+    return cuda::MeasureDeviceLimits(*context_);
+  }
 
   Result<Buffer> Allocate(size_t bytes) override { return context_->Allocate(bytes); }
   Result<Buffer> Upload(std::span<const float> values) override {

@@ -22,6 +22,7 @@ class TraceBackend final : public Backend {
   int64_t pass_rows() const override { return inner_->pass_rows(); }
   bool ranks_logits() const override { return inner_->ranks_logits(); }
   std::optional<uint64_t> free_memory() const override { return inner_->free_memory(); }
+  Result<std::optional<DeviceLimits>> MeasureLimits() override { return inner_->MeasureLimits(); }
   void Write(std::span<const std::byte> from, void* to) noexcept override {
     inner_->Write(from, to);
   }
