@@ -60,9 +60,15 @@ std::optional<FinishReason> Answer::Accept(TokenId id, Event& event) {
 
 void Answer::End(FinishReason reason, Event& event) {
   event.finish = reason;
-  if (stops_.match()) return;
-  event.text += stops_.Feed(detokenizer_.Finish());
-  event.text += stops_.Finish();
+  if (!stops_.match()) {
+    event.text += stops_.Feed(detokenizer_.Finish());
+    event.text += stops_.Finish();
+    // What was held back for a longer stop string had a shorter one in it, or the last bytes did.
+    if (!stops_.match()) return;
+    if (reason != FinishReason::kCancelled && reason != FinishReason::kDeadline)
+      event.finish = FinishReason::kStopString;
+  }
+  if (event.finish == FinishReason::kStopString) event.stop = *stops_.match();
 }
 
 }  // namespace tern

@@ -115,6 +115,14 @@ TEST_F(GeneratorTest, TextHeldBackForAStopStringComesOutAtTheEnd) {
   EXPECT_EQ(streamed_, "wxyz");
 }
 
+TEST_F(GeneratorTest, AStopStringFoundInTheRestEndsTheTextToo) {
+  options_.stop = {"yz!", "z"};
+  const auto result = Run("v");
+  ASSERT_TRUE(result);
+  EXPECT_EQ(streamed_, "wxy");
+  EXPECT_EQ(result->finish, FinishReason::kStopString);
+}
+
 TEST_F(GeneratorTest, EndsWhenTheContextIsFull) {
   options_.ignore_eos = true;
   options_.max_tokens = 1000;
