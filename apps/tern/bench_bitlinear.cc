@@ -1,6 +1,7 @@
-// tern bench --bitlinear: a layer's calls in two ways, as nothing else tells a rate from a latency on
-// a device that works behind the caller's back. Queued: kQueuedCalls of them, then one wait; rates
-// are of these. Alone: a wait after each; times of a call are of these. On a CPU both are the same.
+// tern bench --bitlinear: a layer's calls in two ways, as nothing else tells a rate from a latency
+// on a device that works behind the caller's back. Queued: kQueuedCalls of them, then one wait;
+// rates are of these. Alone: a wait after each; times of a call are of these. On a CPU both are the
+// same.
 #include <chrono>
 #include <cstdio>
 #include <map>
@@ -179,8 +180,8 @@ void PrintLine(const Record& record) {
       "{:.1f} |\n",
       record.name, std::get<std::string>(*record.Find("backend")),
       std::get<int64_t>(*record.Find("n_threads")), record.rate, number("stddev_ops_per_s"),
-      number("ops_per_s_alone"), number("p50_ms"), number("p95_ms"), number("p99_ms"), number("tops"), number("layer_mb"),
-      number("memory_mb"));
+      number("ops_per_s_alone"), number("p50_ms"), number("p95_ms"), number("p99_ms"),
+      number("tops"), number("layer_mb"), number("memory_mb"));
   std::fflush(stdout);
 }
 
@@ -211,9 +212,11 @@ Result<int> BenchBitLinear(const BenchOptions& options) {
   const bool table = options.output == "md";
   if (table)
     fmt::print(
-        "ops/s: rows a second of {} calls queued before each wait for the backend; alone: with a wait "
+        "ops/s: rows a second of {} calls queued before each wait for the backend; alone: with a "
+        "wait "
         "after each call, and how long one takes.\n\n"
-        "| layer | backend | threads | ops/s | ops/s alone | P50 / P95 / P99 ms alone | TOPS | layer "
+        "| layer | backend | threads | ops/s | ops/s alone | P50 / P95 / P99 ms alone | TOPS | "
+        "layer "
         "MB | process MB |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
         kQueuedCalls);
   TERN_ASSIGN_OR_RETURN(const auto records, MeasureBitLinear(options, [&](const Record& record) {

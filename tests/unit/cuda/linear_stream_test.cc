@@ -24,11 +24,11 @@ std::string Name(const LinearShape& s) {
 }
 
 TEST_F(LinearStreamTest, IsTheSumOfProducts) {
-  const LinearShape shapes[] = {{16, 128, 128, 1, 0},      {70, 384, 384, 2, 16},
-                                {48, 100, 100, 8, 64},     {640, 2560, 2560, 9, 0},
-                                {3840, 384, 384, 16, 0},   {320, 6912, 6912, 3, 48},
-                                {352, 4096, 4096, 11, 0},  {96, 14336, 14336, 5, 0},
-                                {9000, 256, 256, 13, 0},   {64, 24448, 24448, 1, 0}};
+  const LinearShape shapes[] = {{16, 128, 128, 1, 0},     {70, 384, 384, 2, 16},
+                                {48, 100, 100, 8, 64},    {640, 2560, 2560, 9, 0},
+                                {3840, 384, 384, 16, 0},  {320, 6912, 6912, 3, 48},
+                                {352, 4096, 4096, 11, 0}, {96, 14336, 14336, 5, 0},
+                                {9000, 256, 256, 13, 0},  {64, 24448, 24448, 1, 0}};
   int started = 0;
   for (const LinearShape& shape : shapes) {
     const LinearCase c(shape);
@@ -64,8 +64,8 @@ TEST_F(LinearStreamTest, JoinedWithTheNormItHasTheSameBits) {
       const DeviceArray<float> x(values), gains(gain), step(Size(m));
       const DeviceArray<int8_t> q(Size(m * c.stride));
       const DeviceArray<int32_t> sums(Size(m));
-      for (const float* of_norm : {static_cast<const float*>(gains.data()),
-                                   static_cast<const float*>(nullptr)}) {
+      for (const float* of_norm :
+           {static_cast<const float*>(gains.data()), static_cast<const float*>(nullptr)}) {
         const NormArgs norm{x.data(), cols,     m,           cols,        of_norm, 1e-5f,
                             cols,     q.data(), step.data(), sums.data(), nullptr, c.stride};
         for (const Gate gate : {Gate::kNone, Gate::kSilu}) {
@@ -80,13 +80,12 @@ TEST_F(LinearStreamTest, JoinedWithTheNormItHasTheSameBits) {
           NormQuantize(norm, launch);
           LinearFew(args, launch);
           const auto want = apart.Read();
-            const DeviceArray<float> joined(before);
+          const DeviceArray<float> joined(before);
           args.y = joined.data();
           if (!StreamNormLinear(norm, args, launch)) continue;
           ++started;
           ASSERT_EQ(cudaDeviceSynchronize(), cudaSuccess) << Name(c.shape);
-          ASSERT_EQ(joined.Read(), want) << Name(c.shape) << " gate "
-                                         << static_cast<int>(gate);
+          ASSERT_EQ(joined.Read(), want) << Name(c.shape) << " gate " << static_cast<int>(gate);
         }
       }
     }

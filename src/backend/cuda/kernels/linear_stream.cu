@@ -16,12 +16,6 @@
 namespace tern::cuda {
 namespace {
 
-#ifdef STAMPS
-__device__ long long stamps[16];
-#define STAMP(i) do { if (blockIdx.x == gridDim.x / 2 && threadIdx.x == 0) stamps[i] = clock64(); } while (0)
-#else
-#define STAMP(i)
-#endif
 constexpr int kWarps = 16;  // where rows don't ask for others
 // Shared memory that a block may ask for, less a little that the kernel has anyway.
 constexpr int MaxShared(int compute) {
@@ -66,7 +60,6 @@ enum class Rows : uint8_t { kQuantized, kParts, kLong };
 template <Rows kRows, int kTiles, int kCount, int kGroups, int kDepth>
 __global__ void __launch_bounds__(kRows == Rows::kParts ? 640 : kWarps * 32)
     __maxnreg__(kRows == Rows::kParts ? 96 : 128) Stream(const __grid_constant__ StreamArgs p) {
-  STAMP(0);
   constexpr bool kNorm = kRows != Rows::kQuantized;
   constexpr int kMaxRows = kGroups * 8;
   extern __shared__ __align__(128) unsigned char memory[];
@@ -137,9 +130,7 @@ __global__ void __launch_bounds__(kRows == Rows::kParts ? 640 : kWarps * 32)
     __syncthreads();
   }
   ReleaseSuccessor();
-  STAMP(1);
   WaitForPredecessor();
-  STAMP(2);
 
   if constexpr (kNorm) {
     const auto row_of = [&](int i) { return kRows == Rows::kParts ? i : 0; };
@@ -178,7 +169,6 @@ __global__ void __launch_bounds__(kRows == Rows::kParts ? 640 : kWarps * 32)
       if (lane == 0) parts[row_of(i)][part_of(i)] = v;
     }
     __syncthreads();
-    STAMP(3);
     for (int row = warp; row < a.m; row += warps) {
       const RowScale scale =
           ScaleOf(ReduceWarp(lane < p.row_parts ? parts[row][lane] : SumAndLargest{0, 0}),
@@ -189,7 +179,6 @@ __global__ void __launch_bounds__(kRows == Rows::kParts ? 640 : kWarps * 32)
       }
     }
     __syncthreads();
-    STAMP(4);
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
       if (!there(i)) break;
@@ -222,7 +211,6 @@ __global__ void __launch_bounds__(kRows == Rows::kParts ? 640 : kWarps * 32)
   }
   if (!kNorm) WaitCopies<0>();
   __syncthreads();
-  STAMP(5);
 
   using Sums = std::conditional_t<kGroups == 1, TileSums, SmallTileSums>;
   Sums acc[2][kGroups];
@@ -273,9 +261,7 @@ __global__ void __launch_bounds__(kRows == Rows::kParts ? 640 : kWarps * 32)
         leave();
       }
   }
-  STAMP(6);
   __syncthreads();
-  STAMP(7);
 
   for (int i = threadIdx.x; i < items; i += threads) {
     const bool is_own = i == threadIdx.x;
@@ -293,7 +279,6 @@ __global__ void __launch_bounds__(kRows == Rows::kParts ? 640 : kWarps * 32)
     }
     *y = value;
   }
-  STAMP(8);
 }
 
 int CeilDiv(int a, int b) { return (a + b - 1) / b; }
@@ -329,9 +314,6 @@ bool StartQuantized(const StreamArgs& p, const Launch& launch) {
 }
 
 }  // namespace
-#ifdef STAMPS
-void GetStamps(long long* to) { (void)cudaMemcpyFromSymbol(to, stamps, sizeof(stamps)); }
-#endif
 
 bool StreamLinear(const LinearArgs& args, const Launch& launch) {
   if (args.m > kStreamRows || reinterpret_cast<uintptr_t>(args.q) % 16 != 0 ||
