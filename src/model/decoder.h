@@ -28,6 +28,10 @@ class Decoder final : public Executor {
   int64_t max_rows() const override { return options_.max_rows; }
   Result<FloatView> Forward(const Batch& batch, KvCache& cache) override;
 
+  /// What the buffers of a model's decoder take, when its layers have groups of so many columns at
+  /// the finest.
+  static size_t BufferBytes(const ModelConfig& config, const DecoderOptions& options,
+                            int64_t group);
   /// The shape of a cache of so many blocks for this model.
   KvShape CacheShape(int64_t blocks) const;
   Result<KvCache> CreateCache(int64_t blocks) { return KvCache::Create(be_, CacheShape(blocks)); }

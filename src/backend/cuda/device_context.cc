@@ -83,6 +83,17 @@ Result<Buffer> DeviceContext::Allocate(size_t bytes) {
   });
 }
 
+Result<Buffer> DeviceContext::AllocatePinned(size_t bytes) {
+  MakeCurrent();
+  auto pinned = std::make_shared<PinnedBuffer>();
+  TERN_TRY(pinned->Reserve(std::max<size_t>(bytes, 1)));
+  std::byte* const data = pinned->data();
+  return Buffer(data, bytes, [context = shared_from_this(), pinned](void*) {
+    context->MakeCurrent();
+    (void)cudaDeviceSynchronize();
+  });
+}
+
 uint64_t DeviceContext::FreeMemory() const {
   MakeCurrent();
   size_t free = 0, total = 0;
