@@ -1,6 +1,7 @@
 #include "model/decoder.h"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 
 #include "base/math.h"
@@ -22,10 +23,12 @@ int64_t FinestGroup(const Model& model) {
 
 // Of each of a decoder's buffers, in the order of its members.
 struct BufferSizes {
-  size_t x, qkv, att, gate_up, h, in_q, in_step, in_sums, in_values, normed, final, logits;
+  size_t x, qkv, att, gate_up, h, in_q, in_step, in_sums, in_values, normed, final, logits, top;
 };
 
-BufferSizes SizesOf(const ModelConfig& c, const DecoderOptions& options, int64_t finest_group) {
+// ranks: the backend has TopLogits.
+BufferSizes SizesOf(const ModelConfig& c, const DecoderOptions& options, int64_t finest_group,
+                    bool ranks) {
   const int64_t rows = options.max_rows, logit_rows = std::min(options.max_logit_rows, rows);
   const int64_t widest = InputStride(std::max({c.dim, c.heads.q_cols(), c.ffn}));
   const int64_t groups = widest / finest_group + 1;
@@ -42,7 +45,8 @@ BufferSizes SizesOf(const ModelConfig& c, const DecoderOptions& options, int64_t
           .in_values = floats ? FloatBytes(rows, widest) : 0,
           .normed = norms_apart ? FloatBytes(rows, widest) : 0,
           .final = FloatBytes(logit_rows, c.dim),
-          .logits = FloatBytes(logit_rows, c.vocab)};
+          .logits = FloatBytes(logit_rows, c.vocab),
+          .top = ranks ? 2 * FloatBytes(logit_rows, kTopLogits) : 0};
 }
 
 Status CheckTables(std::span<const std::span<const BlockId>> tables, int64_t blocks) {
@@ -67,7 +71,7 @@ Result<std::unique_ptr<Decoder>> Decoder::Create(const Model& model, Backend& ba
 }
 
 Status Decoder::AllocateBuffers() {
-  const BufferSizes sizes = SizesOf(cfg_, options_, FinestGroup(model_));
+  const BufferSizes sizes = SizesOf(cfg_, options_, FinestGroup(model_), be_.ranks_logits());
   const std::pair<Buffer*, size_t> wanted[] = {
       {&x_, sizes.x},
       {&qkv_, sizes.qkv},
@@ -81,6 +85,7 @@ Status Decoder::AllocateBuffers() {
       {&normed_, sizes.normed},
       {&final_, sizes.final},
       {&logits_, sizes.logits},
+      {&top_, sizes.top},
   };
   for (const auto& [buffer, bytes] : wanted) {
     TERN_ASSIGN_OR_RETURN(*buffer, be_.Allocate(bytes));
@@ -94,9 +99,10 @@ Status Decoder::AllocateBuffers() {
 
 size_t Decoder::BufferBytes(const ModelConfig& config, const DecoderOptions& options,
                             int64_t group) {
-  const BufferSizes s = SizesOf(config, options, group);
+  const BufferSizes s = SizesOf(config, options, group, true);
   return s.x + s.qkv + s.att + s.gate_up + s.h + s.in_q + s.in_step + s.in_sums + s.in_values +
-         s.normed + s.final + s.logits + FloatBytes(options.max_positions, config.rope.dims);
+         s.normed + s.final + s.logits + s.top +
+         FloatBytes(options.max_positions, config.rope.dims);
 }
 
 KvShape Decoder::CacheShape(int64_t blocks) const {
@@ -183,16 +189,46 @@ Status Decoder::CheckBatch(const Batch& batch, const KvCache& cache) const {
   return {};
 }
 
+PassOutput Decoder::OutputOf(const Batch& batch) const {
+  if (batch.output != PassOutput::kTopLogits || be_.ranks_logits()) return batch.output;
+  return PassOutput::kLogits;
+}
+
 Result<FloatView> Decoder::Forward(const Batch& batch, KvCache& cache) {
   TERN_TRY(CheckBatch(batch, cache));
   const StepInfo step{batch.positions, batch.sequences, batch.tables};
-  const bool logits = batch.output == BatchOutput::kLogits;
+  const PassOutput output = OutputOf(batch);
   TERN_ASSIGN_OR_RETURN(const bool run, be_.BeginPass({batch.tokens, step, batch.logit_rows,
-                                                       x_.as<void>(), cache.Layer(0).k, logits}));
+                                                       x_.as<void>(), cache.Layer(0).k, output}));
   if (run) RunOps(batch, step, cache);
   TERN_TRY(be_.EndPass());
   const auto wanted = static_cast<int64_t>(batch.logit_rows.size());
-  return be_.Fetch(logits ? Rows(logits_, wanted, cfg_.vocab) : Rows(final_, wanted, cfg_.dim));
+  if (output == PassOutput::kHidden) return be_.Fetch(Rows(final_, wanted, cfg_.dim));
+  if (output == PassOutput::kLogits) return be_.Fetch(Rows(logits_, wanted, cfg_.vocab));
+  TERN_TRY(FetchTop(wanted));
+  return FloatView(nullptr, wanted, cfg_.vocab);
+}
+
+Status Decoder::FetchTop(int64_t rows) {
+  TERN_ASSIGN_OR_RETURN(const FloatView top, be_.Fetch(Rows(top_, 2 * rows, kTopLogits)));
+  const auto count = static_cast<size_t>(rows * kTopLogits);
+  top_logits_.assign(top.data, top.data + count);
+  top_ids_.resize(count);
+  if (count > 0) std::memcpy(top_ids_.data(), top.data + count, count * sizeof(TokenId));
+  return {};
+}
+
+RankedLogits Decoder::Top(int64_t row) const {
+  constexpr auto kCount = static_cast<size_t>(kTopLogits);
+  const size_t first = static_cast<size_t>(row) * kCount;
+  return {std::span(top_logits_).subspan(first, kCount),
+          std::span(top_ids_).subspan(first, kCount)};
+}
+
+Result<std::span<const float>> Decoder::AllLogits(int64_t row) {
+  TERN_ASSIGN_OR_RETURN(const FloatView all,
+                        be_.Fetch({logits_.as<float>() + row * cfg_.vocab, 1, cfg_.vocab}));
+  return std::span<const float>(all.data, static_cast<size_t>(all.cols));
 }
 
 void Decoder::RunOps(const Batch& batch, const StepInfo& step, KvCache& cache) {
@@ -208,8 +244,12 @@ void Decoder::RunOps(const Batch& batch, const StepInfo& step, KvCache& cache) {
   const auto wanted = static_cast<int64_t>(batch.logit_rows.size());
   const FloatView last = Rows(final_, wanted, cfg_.dim);
   be_.NormRows(x, batch.logit_rows, model_.output_norm.as<float>(), cfg_.eps, last);
-  if (batch.output == BatchOutput::kLogits)
-    be_.Logits(last, model_.Head(), Rows(logits_, wanted, cfg_.vocab));
+  const PassOutput output = OutputOf(batch);
+  if (output == PassOutput::kHidden) return;
+  const FloatView logits = Rows(logits_, wanted, cfg_.vocab);
+  be_.Logits(last, model_.Head(), logits);
+  if (output == PassOutput::kTopLogits)
+    be_.TopLogits(logits, top_.as<float>(), top_.as<TokenId>() + wanted * kTopLogits);
 }
 
 // One layer. A missing gain means "no norm, quantise only": sub-norms and head norms are data, not

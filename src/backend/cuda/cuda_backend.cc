@@ -6,6 +6,7 @@
 
 #include "backend/cuda/block_copies.h"
 #include "backend/cuda/device_context.h"
+#include "backend/cuda/device_limits.h"
 #include "backend/cuda/kernel_args.h"
 #include "backend/cuda/kernels/attention.h"
 #include "backend/cuda/kernels/head.h"
@@ -24,13 +25,14 @@ using cuda::AttentionArgs;
 using cuda::CudaTable;
 using cuda::CudaTernary;
 using cuda::DeviceContext;
-using cuda::Gate;
 using cuda::Int;
 using cuda::KvArgs;
 using cuda::Launch;
 using cuda::LinearArgs;
 using cuda::PassRecorder;
+using cuda::ToGate;
 using cuda::ToKvArgs;
+using cuda::ToLinearArgs;
 using cuda::ToNormArgs;
 using cuda::ToRopeArgs;
 
@@ -40,10 +42,6 @@ constexpr int64_t kFewRows = 16;
 constexpr int64_t kPassRows = 4096;
 // Rows of a pass up to which launching kernels one by one takes longer than they run.
 constexpr int64_t kRecordedRows = 256;
-
-Gate ToGate(GateFunction function) {
-  return function == GateFunction::kReluSquared ? Gate::kReluSquared : Gate::kSilu;
-}
 
 const CudaTernary& Weights(const PackedTernary& w) { return static_cast<const CudaTernary&>(w); }
 
@@ -69,12 +67,17 @@ class CudaBackend final : public Backend {
     return {{"device", stats.used, stats.reserved}};
   }
   int64_t pass_rows() const override { return kPassRows; }
+  bool ranks_logits() const override { return true; }
   std::optional<uint64_t> free_memory() const override { return context_->FreeMemory(); }
 
   Status KeepLayers(int64_t keep, int64_t layers) override {
     if (keep >= layers) return {};
     TERN_ASSIGN_OR_RETURN(streamed_, cuda::LayerStream::Create(context_, keep, layers));
     return {};
+  }
+  Result<std::optional<DeviceLimits>> MeasureLimits() override {
+    TERN_TRY(Synchronize());
+    return cuda::MeasureDeviceLimits(*context_);
   }
 
   Result<Buffer> Allocate(size_t bytes) override { return context_->Allocate(bytes); }
@@ -140,7 +143,7 @@ class CudaBackend final : public Backend {
         const PassRecorder::Action action,
         recorder_.Begin(*context_, {std::ssize(pass.tokens), std::ssize(pass.logit_rows),
                                     inputs_.singles(), inputs_.runs(), inputs_.alone(),
-                                    ChunkPositions(), pass.buffers, pass.cache, pass.logits}));
+                                    ChunkPositions(), pass.buffers, pass.cache, pass.output}));
     recording_ = action == PassRecorder::Action::kRecord;
     if (action == PassRecorder::Action::kReplayed) in_pass_ = false;
     return action != PassRecorder::Action::kReplayed;
@@ -270,6 +273,15 @@ class CudaBackend final : public Backend {
     context_->NoteLaunch("Logits");
   }
 
+  void TopLogits(FloatView logits, float* values, TokenId* ids) noexcept override {
+    static_assert(kTopLogits <= cuda::kMaxTop);
+    const int rows = Int(logits.rows), vocab = Int(logits.cols);
+    if (rows == 0 || !Grow(top_scratch_, cuda::TopScratchBytes(rows, vocab, kTopLogits))) return;
+    cuda::TopLogits(logits.data, logits.stride, rows, vocab, kTopLogits, values, ids,
+                    top_scratch_.as<void>(), Next());
+    context_->NoteLaunch("TopLogits");
+  }
+
   Status Synchronize() override {
     TERN_TRY(std::exchange(fault_, Status()));
     return context_->Synchronize(name_);
@@ -325,21 +337,6 @@ class CudaBackend final : public Backend {
            w.rows() % (2 * cuda::kTileRows) == 0;
   }
 
-  static LinearArgs ToLinearArgs(const LinearInput& x, const CudaTernary& w, FloatView y,
-                                 Epilogue epilogue) {
-    return {.q = x.q,
-            .q_stride = x.stride,
-            .step = x.step,
-            .sums = x.sums,
-            .m = Int(x.rows),
-            .w = w.matrix(),
-            .scale = w.scales(),
-            .group = Int(w.group()),
-            .y = y.data,
-            .y_stride = y.stride,
-            .add = epilogue == Epilogue::kAdd};
-  }
-
   void RunLinear(const LinearInput& x, const LinearArgs& args) noexcept {
     if (x.type == ActivationType::kFloat)
       cuda::LinearFloat(x.values, x.stride, args, Next());
@@ -380,7 +377,7 @@ class CudaBackend final : public Backend {
   bool in_pass_ = false;
   bool recording_ = false;
   int run_rows_ = 16;
-  Buffer attention_scratch_, head_scratch_;
+  Buffer attention_scratch_, head_scratch_, top_scratch_;
   cuda::PinnedBuffer fetched_;
   Status fault_;  // the first of an operation that could not be put on the stream
 };

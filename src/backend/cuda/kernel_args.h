@@ -3,7 +3,9 @@
 
 #include "backend/backend.h"
 #include "backend/cuda/kernels/attention.h"
+#include "backend/cuda/kernels/linear.h"
 #include "backend/cuda/kernels/norm.h"
+#include "backend/cuda/weights.h"
 
 namespace tern::cuda {
 
@@ -39,6 +41,25 @@ inline RopeArgs ToRopeArgs(FloatView qkv, const RopeOptions& rope) {
 
 inline KvArgs ToKvArgs(const KvLayer& kv, const HeadShape& shape) {
   return {kv.type, kv.k, kv.v, Int(shape.heads), Int(shape.kv_heads), Int(shape.head_dim)};
+}
+
+inline Gate ToGate(GateFunction function) {
+  return function == GateFunction::kReluSquared ? Gate::kReluSquared : Gate::kSilu;
+}
+
+inline LinearArgs ToLinearArgs(const LinearInput& x, const CudaTernary& w, FloatView y,
+                               Epilogue epilogue) {
+  return {.q = x.q,
+          .q_stride = x.stride,
+          .step = x.step,
+          .sums = x.sums,
+          .m = Int(x.rows),
+          .w = w.matrix(),
+          .scale = w.scales(),
+          .group = Int(w.group()),
+          .y = y.data,
+          .y_stride = y.stride,
+          .add = epilogue == Epilogue::kAdd};
 }
 
 }  // namespace tern::cuda
