@@ -17,7 +17,9 @@ Status PinnedBuffer::Reserve(size_t bytes) {
   data_.reset();
   bytes_ = 0;
   void* data = nullptr;
-  TERN_TRY(ToStatus(cudaMallocHost(&data, bytes), fmt::format("{} bytes of pinned memory", bytes)));
+  const cudaError_t error = cudaMallocHost(&data, bytes);
+  if (error == cudaErrorMemoryAllocation) (void)cudaGetLastError();  // no fault of the next pass
+  TERN_TRY(ToStatus(error, fmt::format("{} bytes of pinned memory", bytes)));
   data_.reset(static_cast<std::byte*>(data));
   bytes_ = bytes;
   return {};
