@@ -28,6 +28,7 @@ struct Options {
   int drain_timeout = 30;
   int64_t body_limit_kib = 2048, bodies_mib = 256;
   int64_t memory_budget_mib = 0;
+  int64_t swap_memory_mib = -1;  // below 0: the engine's choice
   double alert_percent = 5;
   bool measure_limits = false, measure_operations = false;
 };
@@ -74,6 +75,8 @@ Result<int> Serve(Options& options) {
   options.http.max_body = static_cast<size_t>(options.body_limit_kib) << 10;
   options.http.max_bodies = static_cast<size_t>(options.bodies_mib) << 20;
   options.engine.memory_budget = static_cast<uint64_t>(options.memory_budget_mib) << 20;
+  if (options.swap_memory_mib >= 0)
+    options.engine.swap_memory = static_cast<uint64_t>(options.swap_memory_mib) << 20;
   options.engine.stall_limit = options.http.timeout;
   options.engine.monitoring.tolerance = options.alert_percent / 100;
   options.engine.monitoring.on_alert = [](const PerformanceAlert& alert) {
@@ -159,7 +162,8 @@ void DefineLimits(CLI::App& app, Options& options) {
       ->group(kGroup);
 }
 
-void DefineEngine(CLI::App& app, EngineOptions& engine, int64_t& memory_budget) {
+void DefineEngine(CLI::App& app, Options& options) {
+  EngineOptions& engine = options.engine;
   constexpr const char* kGroup = "Batching";
   app.add_option("--np,--parallel", engine.max_sequences,
                  "Answers that are written at the same time (default 32; also -np)")
@@ -171,7 +175,7 @@ void DefineEngine(CLI::App& app, EngineOptions& engine, int64_t& memory_budget) 
       ->option_text("N")
       ->check(CLI::Range(1, 65536))
       ->group(kGroup);
-  app.add_option("--memory-budget", memory_budget,
+  app.add_option("--memory-budget", options.memory_budget_mib,
                  "Memory for weights, cache and buffers in MiB (default: no bound but the "
                  "machine's); fewer answers run at once if they must")
       ->option_text("MIB")
@@ -180,6 +184,13 @@ void DefineEngine(CLI::App& app, EngineOptions& engine, int64_t& memory_budget) 
   app.add_option("--kv-tokens", engine.kv_tokens,
                  "Positions in the cache, all answers together (default: what the memory allows)")
       ->option_text("N")
+      ->group(kGroup);
+  app.add_option("--swap-memory", options.swap_memory_mib,
+                 "Memory of the host in MiB for the cache of answers that have to wait for room "
+                 "(default: with a GPU the size of its cache, at most 4096; else 0: what they lose "
+                 "is computed again)")
+      ->option_text("MIB")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
       ->group(kGroup);
   app.add_flag("!--no-prefix-cache", engine.prefix_cache,
                "Don't reuse the beginning of earlier prompts")
@@ -253,7 +264,7 @@ Action Define(CLI::App& app) {
       ->option_text("ORIGIN")
       ->group(kGroup);
   DefineLimits(app, *options);
-  DefineEngine(app, options->engine, options->memory_budget_mib);
+  DefineEngine(app, *options);
   DefineMonitoring(app, *options);
   AddModelOptions(app, options->model,
                   kModelName | kModelLayout | kModelTokenizer | kModelContext | kModelCompute);
