@@ -1,12 +1,14 @@
 // tern serve: a model behind HTTP.
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "command.h"
 #include "model_options.h"
 #include "observed_engine.h"
 #include "perf/limits.h"
 #include "profile/op_times.h"
+#include "registry/registry.h"
 #include "server/api.h"
 #include "server/http_server.h"
 
@@ -60,12 +62,24 @@ void ReloadKeys(Api& api) {
     PrintError(reloaded.error().message + "; the API keys stay as they were");
 }
 
-// Before the model takes memory and time.
-void MeasureMemory(const ModelOptions& model, MonitorOptions& monitoring) {
-  const Limit read = MeasureDramRead({.threads = model.threads, .runs = 5, .one_thread = false});
-  if (read.all <= 0) return PrintNote("not enough memory to measure how fast it can be read");
-  monitoring.memory_limit = read.all * 1e9;
-  PrintNote(fmt::format("memory can be read at {:.1f} GB/s", read.all));
+// Of the GPU, or of this machine; before the model takes memory and time.
+Status MeasureMemory(const ModelOptions& model, MonitorOptions& monitoring) {
+  std::optional<DeviceLimits> device;
+  {
+    TERN_ASSIGN_OR_RETURN(const auto backend,
+                          CreateBackend(model.backend, {.threads = model.threads}));
+    TERN_ASSIGN_OR_RETURN(device, backend->MeasureLimits());
+  }
+  const double read =
+      device ? device->stream_gb_s
+             : MeasureDramRead({.threads = model.threads, .runs = 5, .one_thread = false}).all;
+  if (read <= 0) {
+    PrintNote("not enough memory to measure how fast it can be read");
+    return {};
+  }
+  monitoring.memory_limit = read * 1e9;
+  PrintNote(fmt::format("memory can be read at {:.1f} GB/s", read));
+  return {};
 }
 
 Result<int> Serve(Options& options) {
@@ -94,7 +108,7 @@ Result<int> Serve(Options& options) {
                          [&api] { ReloadKeys(api); }));
   ShutdownAtEnd shutdown(*server);
 
-  if (options.measure_limits) MeasureMemory(options.model, options.engine.monitoring);
+  if (options.measure_limits) TERN_TRY(MeasureMemory(options.model, options.engine.monitoring));
   if (options.measure_operations) {
     TERN_ASSIGN_OR_RETURN(engine, OpenObservedEngine(options.model, options.engine, op_times));
     op_times.AttachTo(*engine->monitor(), engine->model().config.layers);
