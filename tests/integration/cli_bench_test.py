@@ -145,6 +145,8 @@ class Bench(CliTest):
         for row in rows:
             self.assertLessEqual(row["p50_ms"], row["p99_ms"])
             self.assertGreater(row["memory_mb"], row["layer_mb"])
+            self.assertEqual(row["queued_calls"], 64)
+            self.assertGreater(row["ops_per_s_alone"], 0)
         missed = tern("bench", "--bitlinear", "--batch", "1", "-r", "1", "--target-memory-mb", "0.01")
         self.assertEqual(missed.code, 3)
         self.assertIn("memory_mb", missed.stderr)

@@ -327,7 +327,7 @@ class CudaBackend final : public Backend {
   }
 
   bool CanJoinNorm(const LinearInput& in, const CudaTernary& w) const {
-    return in.type == ActivationType::kInt8 && in.rows == 1 && w.cols() % 4 == 0 &&
+    return in.type == ActivationType::kInt8 && in.rows <= cuda::kJoinedRows && w.cols() % 4 == 0 &&
            w.group() == w.cols() && in.group == w.cols() && w.cols() <= cuda::kNormCols;
   }
 

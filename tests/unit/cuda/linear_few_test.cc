@@ -135,7 +135,7 @@ TEST_F(LinearFewTest, IsTheSumOfProductsForEveryShape) {
 
 TEST_F(LinearFewTest, JoinedWithTheNormItHasTheSameBits) {
   for (const int cols : {128, 384, 2560, 6912, 12000})
-    for (const int m : {1, 2}) {
+    for (const int m : {1, 2, 4, 5}) {
       const int64_t stride = cols | 64;
       const Weights w(320, cols, 5);
       const auto scale = Floats(320, 4), x = Floats(int64_t{m} * cols, 7), gain = Floats(cols, 8);
@@ -155,15 +155,13 @@ TEST_F(LinearFewTest, JoinedWithTheNormItHasTheSameBits) {
         args.w.tiles = tiles.data();
         NormQuantize(norm, launch);
         LinearFew(args, launch);
-        if (m == 1) {
-          args.y = joined.data();
-          NormLinearFew(norm, args, launch);
-          EXPECT_EQ(apart.Read(), joined.Read()) << cols;
-        }
-        // Quantised as backend.h says, up to the order of the norm's sum.
         const auto codes = q.Read();
         const auto steps = step.Read();
         const auto total = sums.Read();
+        args.y = joined.data();
+        NormLinearFew(norm, args, launch);
+        EXPECT_EQ(apart.Read(), joined.Read()) << cols << " m " << m;
+        // Quantised as backend.h says, up to the order of the norm's sum.
         for (int r = 0; r < m; ++r) {
           double squares = 0, largest = 0;
           for (int c = 0; c < cols; ++c) squares += std::pow(double{x[Size(r * cols + c)]}, 2);

@@ -20,24 +20,39 @@ struct TileSums {
   int low[4] = {};   // of codes at bits 0 to 3
   int high[4] = {};  // and 4 to 7
 
-  /// b[2 s + h]: codes of columns 32 s + 16 h + 4t.. of token g.
+  /// Half a tile: words 2 s, 2 s + 1 of a lane's four. b[2 i + h]: codes of columns 32 i + 16 h +
+  /// 4t.. of the half, of token g.
+  __device__ __forceinline__ void MultiplyHalf(uint32_t w0, uint32_t w1, uint32_t b0, uint32_t b1,
+                                               uint32_t b2, uint32_t b3) {
+    const uint32_t l[4] = {w0 & 0x03030303u, w0 & 0x0c0c0c0cu, w1 & 0x03030303u, w1 & 0x0c0c0c0cu};
+    const uint32_t h[4] = {w0 & 0x30303030u, w0 & 0xc0c0c0c0u, w1 & 0x30303030u, w1 & 0xc0c0c0c0u};
+    MmaU8S8(low, l, b0, b2);
+    MmaU8S8(high, h, b1, b3);
+  }
   __device__ __forceinline__ void Multiply(uint4 tile, const uint32_t (&b)[8]) {
-    const uint32_t words[4] = {tile.x, tile.y, tile.z, tile.w};
-#pragma unroll
-    for (int s = 0; s < 4; s += 2) {
-      const uint32_t l[4] = {words[s] & 0x03030303u, words[s] & 0x0c0c0c0cu,
-                             words[s + 1] & 0x03030303u, words[s + 1] & 0x0c0c0c0cu};
-      const uint32_t h[4] = {words[s] & 0x30303030u, words[s] & 0xc0c0c0c0u,
-                             words[s + 1] & 0x30303030u, words[s + 1] & 0xc0c0c0c0u};
-      MmaU8S8(low, l, b[2 * s], b[2 * s + 2]);
-      MmaU8S8(high, h, b[2 * s + 1], b[2 * s + 3]);
-    }
+    MultiplyHalf(tile.x, tile.y, b[0], b[1], b[2], b[3]);
+    MultiplyHalf(tile.z, tile.w, b[4], b[5], b[6], b[7]);
   }
   /// Element i of a product (ptx.cuh, MmaU8S8): row g for i < 2, then g + 8, whose codes were 4
   /// times as big.
   __device__ __forceinline__ int Total(int i) const {
     return i < 2 ? low[i] + (high[i] >> 4) : (low[i] >> 2) + (high[i] >> 6);
   }
+};
+
+/// The same with half the registers: codes at bits 4 to 7 are moved down before they are multiplied.
+struct SmallTileSums {
+  int low[4] = {};
+
+  __device__ __forceinline__ void MultiplyHalf(uint32_t w0, uint32_t w1, uint32_t b0, uint32_t b1,
+                                               uint32_t b2, uint32_t b3) {
+    const uint32_t l[4] = {w0 & 0x03030303u, w0 & 0x0c0c0c0cu, w1 & 0x03030303u, w1 & 0x0c0c0c0cu};
+    MmaU8S8(low, l, b0, b2);
+    w0 >>= 4, w1 >>= 4;
+    const uint32_t h[4] = {w0 & 0x03030303u, w0 & 0x0c0c0c0cu, w1 & 0x03030303u, w1 & 0x0c0c0c0cu};
+    MmaU8S8(low, h, b1, b3);
+  }
+  __device__ __forceinline__ int Total(int i) const { return i < 2 ? low[i] : low[i] >> 2; }
 };
 
 /// A warp's tiles, in the order block by block, through shared memory. A lane fetches what it reads

@@ -1,4 +1,4 @@
-// Few rows times ternary weights. A block owns some blocks of 16 rows of the weights; each of its
+// Few rows times ternary weights, when they don't fit linear_stream.cu. A block owns some blocks of 16 rows of the weights; each of its
 // warps has the same columns of all of them, so that what the weights are multiplied with stays in
 // registers. The weights of a warp's first kAhead tiles are on their way to shared memory before the
 // kernel's predecessor has ended; for the published models that is all of them. The warps' int32
@@ -7,6 +7,7 @@
 
 #include "backend/cuda/kernels/few.cuh"
 #include "backend/cuda/kernels/linear.h"
+#include "backend/cuda/kernels/linear_stream.h"
 #include "backend/cuda/kernels/norm.cuh"
 #include "backend/cuda/kernels/ptx.cuh"
 
@@ -129,6 +130,7 @@ void LaunchGroups(const LinearArgs& a, const Launch& launch) {
 
 void LinearFew(const LinearArgs& args, const Launch& launch) {
   if (args.m == 0) return;
+  if (args.m <= kStreamRows && StreamLinear(args, launch)) return;
   if (args.m <= kTokens)
     LaunchGroups<1>(args, launch);
   else

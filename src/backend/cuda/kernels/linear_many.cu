@@ -598,12 +598,12 @@ float Cost(const LinearArgs& a, const ManyForm& form, int multiprocessors) {
   if (PerMultiprocessor(form.tokens, form.blocks) == 2) {
     // Two of a multiprocessor hinder each other, before there is one everywhere.
     rounds = std::max(
-        1.0f, 1.5f * static_cast<float>(tiles * form.split) / static_cast<float>(multiprocessors));
-    stage = 250 + 3 * area;
+        1.0f, 0.9f * static_cast<float>(tiles * form.split) / static_cast<float>(multiprocessors));
+    stage = 257 + 7 * area;
   } else if (form.tokens < kBoxTokens) {
-    stage += 110;
+    stage += 56;
   }
-  const int exchange = form.split > 1 ? 1500 + 100 * form.split + 110 * std::max(area - 32, 0) : 0;
+  const int exchange = form.split > 1 ? 490 + 560 * form.split + 79 * std::max(area - 32, 0) : 0;
   const int store = (form.slots > 0 ? 5 : 30) * area;
   return rounds * static_cast<float>(CeilDiv(a.w.k_tiles, form.split) * stage) +
          static_cast<float>(6300 + exchange + store);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "backend/cuda/kernels/few.cuh"
+#include "backend/cuda/kernels/linear_stream.h"
 #include "backend/cuda/kernels/norm.cuh"
 #include "backend/cuda/kernels/norm.h"
 #include "backend/cuda/kernels/ptx.cuh"
@@ -15,6 +16,11 @@ namespace {
 constexpr int kSummers = 4;  // threads that make an output
 // Half of a multiprocessor's shared memory, less the sums: predecessor and successor share it.
 constexpr int kBulkBytes = 100 * 1024;
+// Where linear_stream.cu is faster: one row of more columns, or of many and with more bytes of
+// weights a multiprocessor.
+constexpr int kLongRow = 80 * 128;
+constexpr int kStreamCols = 40 * 128;
+constexpr int kStreamBytes = 200 * 1024;
 
 struct OneArgs {
   const float* x;     // (cols)
@@ -156,9 +162,20 @@ void LaunchOne(const LinearArgs& a, const NormArgs& norm, const Launch& launch) 
   Start(launch, kernel, dim3(static_cast<unsigned>(grid)), warps * 32, bytes, args);
 }
 
+bool Streams(const LinearArgs& a, const Launch& launch) {
+  return a.m > 1 || a.w.cols > kLongRow ||
+         (a.w.cols > kStreamCols &&
+          static_cast<int64_t>(a.w.bytes()) > int64_t{launch.multiprocessors} * kStreamBytes);
+}
+
 }  // namespace
 
 void NormLinearFew(const NormArgs& norm, const LinearArgs& args, const Launch& launch) {
+  if (Streams(args, launch) && StreamNormLinear(norm, args, launch)) return;
+  if (args.m > 1) {
+    NormQuantize(norm, launch);
+    return LinearFew(args, launch);
+  }
   WithTiles(args.w.cols, [&]<int kTiles>() {
     if (args.gate == Gate::kNone)
       LaunchOne<kTiles, false>(args, norm, launch);

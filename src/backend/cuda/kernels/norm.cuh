@@ -78,15 +78,15 @@ __device__ __forceinline__ uint32_t QuantizeOne(float x) {
   return x == x ? __float_as_uint(x + 12582912.0f) : 0x80u;
 }
 
-/// A thread's four columns of each of its tiles; `beyond` where there is none. `vector`: rows start
-/// at 16 bytes.
+/// A thread's four columns of each of the tiles of part `part` of a row: what warp `part` has;
+/// `beyond` where there is none. `vector`: rows start at 16 bytes.
 template <int kTiles>
-__device__ __forceinline__ void LoadColumns(float (&to)[kTiles][4], const float* from, int cols,
-                                            bool vector, float beyond) {
-  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+__device__ __forceinline__ void LoadPart(float (&to)[kTiles][4], const float* from, int cols,
+                                         int part, bool vector, float beyond) {
+  const int lane = threadIdx.x % 32;
 #pragma unroll
   for (int i = 0; i < kTiles; ++i) {
-    const int c = (warp * kTiles + i) * 128 + lane * 4;
+    const int c = (part * kTiles + i) * 128 + lane * 4;
     if (vector && c + 4 <= cols) {
       const float4 v = *reinterpret_cast<const float4*>(from + c);
       to[i][0] = v.x, to[i][1] = v.y, to[i][2] = v.z, to[i][3] = v.w;
@@ -95,6 +95,42 @@ __device__ __forceinline__ void LoadColumns(float (&to)[kTiles][4], const float*
 #pragma unroll
     for (int j = 0; j < 4; ++j) to[i][j] = c + j < cols ? from[c + j] : beyond;
   }
+}
+template <int kTiles>
+__device__ __forceinline__ void LoadColumns(float (&to)[kTiles][4], const float* from, int cols,
+                                            bool vector, float beyond) {
+  LoadPart(to, from, cols, threadIdx.x / 32, vector, beyond);
+}
+
+/// Of a thread's columns: the sum of squares, and the largest after the gain.
+template <int kTiles>
+__device__ __forceinline__ SumAndLargest Measure(const float (&x)[kTiles][4],
+                                                 const float (&gain)[kTiles][4]) {
+  SumAndLargest v = {0, 0};
+#pragma unroll
+  for (int i = 0; i < kTiles; ++i)
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      v.sum = fmaf(x[i][j], x[i][j], v.sum);
+      v.largest = fmaxf(v.largest, fabsf(x[i][j] * gain[i][j]));
+    }
+  return v;
+}
+
+/// A row's scales from its SumAndLargest.
+__device__ __forceinline__ RowScale ScaleOf(SumAndLargest v, bool norm, int cols, float eps) {
+  const float inverse = norm ? InverseNorm(v.sum, cols, eps) : 1.0f;
+  const float s = QuantizeScale(v.largest * inverse);
+  return {inverse, s, 1.0f / s};
+}
+
+/// A thread's four codes of a tile in a word, the first column lowest.
+__device__ __forceinline__ uint32_t QuantizeFour(const float (&x)[4], const float (&gain)[4],
+                                                 const RowScale& scale) {
+  uint32_t c[4];
+#pragma unroll
+  for (int j = 0; j < 4; ++j) c[j] = QuantizeOne(x[j] * scale.inverse * gain[j] * scale.s);
+  return __byte_perm(__byte_perm(c[0], c[1], 0x0040), __byte_perm(c[2], c[3], 0x0040), 0x5410);
 }
 
 /// Norms (when `norm`) and quantises a row in one group: a thread's four codes of a tile in a word,
@@ -106,29 +142,15 @@ __device__ __forceinline__ float QuantizeRow(const float (&x)[kTiles][4],
                                              const float (&gain)[kTiles][4], bool norm, int cols,
                                              float eps, int warps, RowMemory& memory,
                                              uint32_t (&codes)[kTiles]) {
-  SumAndLargest v = {0, 0};
-#pragma unroll
-  for (int i = 0; i < kTiles; ++i)
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      v.sum = fmaf(x[i][j], x[i][j], v.sum);
-      v.largest = fmaxf(v.largest, fabsf(x[i][j] * gain[i][j]));
-    }
-  v = ReduceBlock(v, warps, memory);
+  const SumAndLargest v = ReduceBlock(Measure(x, gain), warps, memory);
   if (threadIdx.x < 32) {
-    const float inverse = norm ? InverseNorm(v.sum, cols, eps) : 1.0f;
-    const float s = QuantizeScale(v.largest * inverse);
-    if (threadIdx.x == 0) memory.scale = {inverse, s, 1.0f / s};
+    const RowScale scale = ScaleOf(v, norm, cols, eps);
+    if (threadIdx.x == 0) memory.scale = scale;
   }
   __syncthreads();
   const RowScale scale = memory.scale;
 #pragma unroll
-  for (int i = 0; i < kTiles; ++i) {
-    uint32_t c[4];
-#pragma unroll
-    for (int j = 0; j < 4; ++j) c[j] = QuantizeOne(x[i][j] * scale.inverse * gain[i][j] * scale.s);
-    codes[i] = __byte_perm(__byte_perm(c[0], c[1], 0x0040), __byte_perm(c[2], c[3], 0x0040), 0x5410);
-  }
+  for (int i = 0; i < kTiles; ++i) codes[i] = QuantizeFour(x[i], gain[i], scale);
   return scale.step;
 }
 

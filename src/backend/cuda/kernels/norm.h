@@ -37,9 +37,12 @@ void GatedActivation(const float* gate_up, int64_t stride, int rows, int cols, G
 /// Most columns of NormLinearFew.
 inline constexpr int kNormCols = kFewCols;
 
-/// NormQuantize (one row, one group, cols = args.w.cols, a multiple of 4; x at 16 bytes) and
-/// LinearFew in one kernel, the same bits; the quantised row stays inside, so args.q, step and sums
-/// are not used.
+/// Rows up to which it is worth it to join norm and layer: each multiprocessor norms them itself.
+inline constexpr int kJoinedRows = 4;
+
+/// NormQuantize (one group, cols = args.w.cols, a multiple of 4; rows at 16 bytes) and LinearFew,
+/// the same bits; in one kernel where that is faster, as it is for one row: then the quantised rows
+/// stay inside, and args.q, step and sums are not used.
 void NormLinearFew(const NormArgs& norm, const LinearArgs& args, const Launch& launch);
 
 }  // namespace tern::cuda
