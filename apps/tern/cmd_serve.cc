@@ -1,12 +1,14 @@
 // tern serve: a model behind HTTP.
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "command.h"
 #include "model_options.h"
 #include "observed_engine.h"
 #include "perf/limits.h"
 #include "profile/op_times.h"
+#include "registry/registry.h"
 #include "server/api.h"
 #include "server/http_server.h"
 
@@ -28,6 +30,7 @@ struct Options {
   int drain_timeout = 30;
   int64_t body_limit_kib = 2048, bodies_mib = 256;
   int64_t memory_budget_mib = 0;
+  int64_t swap_memory_mib = -1;  // below 0: the engine's choice
   double alert_percent = 5;
   bool measure_limits = false, measure_operations = false;
 };
@@ -59,12 +62,24 @@ void ReloadKeys(Api& api) {
     PrintError(reloaded.error().message + "; the API keys stay as they were");
 }
 
-// Before the model takes memory and time.
-void MeasureMemory(const ModelOptions& model, MonitorOptions& monitoring) {
-  const Limit read = MeasureDramRead({.threads = model.threads, .runs = 5, .one_thread = false});
-  if (read.all <= 0) return PrintNote("not enough memory to measure how fast it can be read");
-  monitoring.memory_limit = read.all * 1e9;
-  PrintNote(fmt::format("memory can be read at {:.1f} GB/s", read.all));
+// Of the GPU, or of this machine; before the model takes memory and time.
+Status MeasureMemory(const ModelOptions& model, MonitorOptions& monitoring) {
+  std::optional<DeviceLimits> device;
+  {
+    TERN_ASSIGN_OR_RETURN(const auto backend,
+                          CreateBackend(model.backend, {.threads = model.threads}));
+    TERN_ASSIGN_OR_RETURN(device, backend->MeasureLimits());
+  }
+  const double read =
+      device ? device->stream_gb_s
+             : MeasureDramRead({.threads = model.threads, .runs = 5, .one_thread = false}).all;
+  if (read <= 0) {
+    PrintNote("not enough memory to measure how fast it can be read");
+    return {};
+  }
+  monitoring.memory_limit = read * 1e9;
+  PrintNote(fmt::format("memory can be read at {:.1f} GB/s", read));
+  return {};
 }
 
 Result<int> Serve(Options& options) {
@@ -74,6 +89,8 @@ Result<int> Serve(Options& options) {
   options.http.max_body = static_cast<size_t>(options.body_limit_kib) << 10;
   options.http.max_bodies = static_cast<size_t>(options.bodies_mib) << 20;
   options.engine.memory_budget = static_cast<uint64_t>(options.memory_budget_mib) << 20;
+  if (options.swap_memory_mib >= 0)
+    options.engine.swap_memory = static_cast<uint64_t>(options.swap_memory_mib) << 20;
   options.engine.stall_limit = options.http.timeout;
   options.engine.monitoring.tolerance = options.alert_percent / 100;
   options.engine.monitoring.on_alert = [](const PerformanceAlert& alert) {
@@ -91,7 +108,7 @@ Result<int> Serve(Options& options) {
                          [&api] { ReloadKeys(api); }));
   ShutdownAtEnd shutdown(*server);
 
-  if (options.measure_limits) MeasureMemory(options.model, options.engine.monitoring);
+  if (options.measure_limits) TERN_TRY(MeasureMemory(options.model, options.engine.monitoring));
   if (options.measure_operations) {
     TERN_ASSIGN_OR_RETURN(engine, OpenObservedEngine(options.model, options.engine, op_times));
     op_times.AttachTo(*engine->monitor(), engine->model().config.layers);
@@ -159,7 +176,8 @@ void DefineLimits(CLI::App& app, Options& options) {
       ->group(kGroup);
 }
 
-void DefineEngine(CLI::App& app, EngineOptions& engine, int64_t& memory_budget) {
+void DefineEngine(CLI::App& app, Options& options) {
+  EngineOptions& engine = options.engine;
   constexpr const char* kGroup = "Batching";
   app.add_option("--np,--parallel", engine.max_sequences,
                  "Answers that are written at the same time (default 32; also -np)")
@@ -171,7 +189,7 @@ void DefineEngine(CLI::App& app, EngineOptions& engine, int64_t& memory_budget) 
       ->option_text("N")
       ->check(CLI::Range(1, 65536))
       ->group(kGroup);
-  app.add_option("--memory-budget", memory_budget,
+  app.add_option("--memory-budget", options.memory_budget_mib,
                  "Memory for weights, cache and buffers in MiB (default: no bound but the "
                  "machine's); fewer answers run at once if they must")
       ->option_text("MIB")
@@ -180,6 +198,13 @@ void DefineEngine(CLI::App& app, EngineOptions& engine, int64_t& memory_budget) 
   app.add_option("--kv-tokens", engine.kv_tokens,
                  "Positions in the cache, all answers together (default: what the memory allows)")
       ->option_text("N")
+      ->group(kGroup);
+  app.add_option("--swap-memory", options.swap_memory_mib,
+                 "Memory of the host in MiB for the cache of answers that have to wait for room "
+                 "(default: with a GPU the size of its cache, at most 4096; else 0: what they lose "
+                 "is computed again)")
+      ->option_text("MIB")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
       ->group(kGroup);
   app.add_flag("!--no-prefix-cache", engine.prefix_cache,
                "Don't reuse the beginning of earlier prompts")
@@ -253,7 +278,7 @@ Action Define(CLI::App& app) {
       ->option_text("ORIGIN")
       ->group(kGroup);
   DefineLimits(app, *options);
-  DefineEngine(app, options->engine, options->memory_budget_mib);
+  DefineEngine(app, *options);
   DefineMonitoring(app, *options);
   AddModelOptions(app, options->model,
                   kModelName | kModelLayout | kModelTokenizer | kModelContext | kModelCompute);

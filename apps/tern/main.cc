@@ -61,6 +61,7 @@ int Execute(const Action& action) {
 // CLI11 knows no long option with one dash, and people know these from llama.cpp.
 std::string_view OptionName(std::string_view argument) {
   if (argument == "-npl") return "--npl";
+  if (argument == "-ngl") return "--gpu-layers";
   return argument == "-np" ? "--np" : argument;
 }
 

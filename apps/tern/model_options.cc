@@ -84,6 +84,10 @@ std::string CacheFolder(const ModelOptions& options) {
   return "";
 }
 
+std::string CheckGpuLayers(const std::string& text) {
+  return text == "auto" ? "" : CLI::Range(int64_t{0}, int64_t{1} << 20)(text);
+}
+
 void PrintNotes(const Model& model, const Tokenizer* tokenizer, int64_t asked_context) {
   const ModelConfig& config = model.config;
   if (!model.cache.note.empty()) PrintNote(model.cache.note);
@@ -153,6 +157,10 @@ void AddModelOptions(CLI::App& app, ModelOptions& options, unsigned groups) {
   add("--device,--backend", options.backend, "NAME",
       "What computes: cuda (or cuda:1 and so on), cpu, reference, or auto, the default: the first "
       "GPU if there is one (tern info --devices)");
+  add("--gpu-layers,--n-gpu-layers", options.gpu_layers, "N",
+      "Layers whose weights stay on the GPU, or auto, the default: as many as fit; the others come "
+      "from the host's memory in every pass, and the result is the same (-ngl works too)")
+      ->check(CheckGpuLayers);
 }
 
 Result<std::string> ModelPath(const ModelOptions& options) {
@@ -192,6 +200,7 @@ Result<SessionOptions> ToSessionOptions(const ModelOptions& options, const Sessi
   session.head = kHeads.at(options.head);
   if (!options.cache.empty()) session.cache.min_bytes = 0;  // who names a folder wants a file in it
   session.logit_rows = needs.logit_rows;
+  if (options.gpu_layers != "auto") session.gpu_layers = std::stoll(options.gpu_layers);
   return session;
 }
 
@@ -203,6 +212,8 @@ auto WithProgress(const ModelOptions& options, SessionOptions& session, const Op
   session.progress = [&](int64_t done, int64_t total) { progress.Update(done, total, "layers"); };
   TERN_ASSIGN_OR_RETURN(auto backend, CreateBackend(options.backend, {.threads = options.threads,
                                                                       .level = session.level}));
+  if (session.gpu_layers && !backend->free_memory())
+    PrintNote("--gpu-layers has no effect: the model is not on a GPU");
   return open(std::move(backend));
 }
 

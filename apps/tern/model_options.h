@@ -16,6 +16,7 @@ struct ModelOptions {
   std::string i2s_layout = "x86";
   std::string pre;  // empty: as the file says
   std::string backend = "auto";
+  std::string gpu_layers = "auto";
   std::string activations;  // empty: as the model was trained
   std::string kv;           // empty: as the activations want it
   std::string head = "native";

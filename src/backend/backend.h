@@ -194,12 +194,25 @@ struct PassInfo {
   PassOutput output = PassOutput::kLogits;
 };
 
+/// Pieces of memory of the same size, each `stride` bytes behind the one before.
+struct StridedBytes {
+  std::byte* data = nullptr;
+  size_t row_bytes = 0;
+  int64_t rows = 0;
+  size_t stride = 0;
+
+  size_t bytes() const { return static_cast<size_t>(rows) * row_bytes; }
+};
+
 /// What a backend holds of one kind of memory.
 struct BackendMemory {
   std::string_view tier;        // "mapped"
   uint64_t live_bytes = 0;      // as they were asked for
   uint64_t reserved_bytes = 0;  // held from the system
 };
+
+/// Of Backend::KeepLayers.
+inline constexpr int64_t kLayerBuffers = 2;
 
 /// What a device can do at most, measured.
 struct DeviceLimits {
@@ -234,6 +247,12 @@ class Backend {
   virtual bool ranks_logits() const { return false; }
   /// Bytes that Allocate can still give, of a backend with memory of its own.
   virtual std::optional<uint64_t> free_memory() const { return std::nullopt; }
+  /// Of the `layers` layers that will be packed, only so many stay in its own memory; the others
+  /// stay on the host and take room for kLayerBuffers of them there, through which they come over
+  /// in every pass. Called once, before the first is packed. Errors: kUnsupported, kDevice.
+  virtual Status KeepLayers(int64_t /*keep*/, int64_t /*layers*/) {
+    return Fail(Code::kUnsupported, "backend {} has no other place for weights", name());
+  }
 
   /// Of a backend with a device of its own; takes a second of it. Errors: kResourceExhausted, as
   /// Synchronize.
@@ -259,6 +278,31 @@ class Backend {
     TERN_TRY(Synchronize());
     return rows;
   }
+  /// Host memory for CopyOut and CopyIn. Errors: kResourceExhausted.
+  virtual Result<Buffer> AllocateHost(size_t bytes) { return Allocate(bytes); }
+  /// Pieces of this backend's memory to the host, one behind the other, as the operations before
+  /// leave them; later operations may write to `from`, but go on beside the copy. Until CopyIn has
+  /// brought them back, `to` is nobody else's. Errors: as Synchronize.
+  virtual Status CopyOut(const StridedBytes& from, std::byte* to) {
+    TERN_TRY(Synchronize());
+    for (int64_t i = 0; i < from.rows; ++i)
+      std::memcpy(to + static_cast<size_t>(i) * from.row_bytes,
+                  from.data + static_cast<size_t>(i) * from.stride, from.row_bytes);
+    return {};
+  }
+  /// The other way, after all CopyOut and operations before; beside those that follow, which may
+  /// touch `to` when HasArrived says so of the number returned, or after AwaitCopies. Errors: as
+  /// Synchronize.
+  virtual Result<uint64_t> CopyIn(const std::byte* from, const StridedBytes& to) {
+    TERN_TRY(Synchronize());
+    for (int64_t i = 0; i < to.rows; ++i)
+      std::memcpy(to.data + static_cast<size_t>(i) * to.stride,
+                  from + static_cast<size_t>(i) * to.row_bytes, to.row_bytes);
+    return 0;
+  }
+  virtual bool HasArrived(uint64_t /*copy*/) { return true; }
+  /// Operations from here on come after every CopyIn so far.
+  virtual void AwaitCopies() noexcept {}
   /// Within this backend's memory; the ranges don't overlap.
   virtual void Copy(const void* from, size_t bytes, void* to) noexcept = 0;
   virtual Result<std::unique_ptr<PackedTernary>> Pack(TernaryMatrix matrix) = 0;
@@ -278,8 +322,8 @@ class Backend {
   virtual Result<bool> BeginPass(const PassInfo&) { return true; }
   virtual Status EndPass() { return {}; }
 
-  /// The operations from here on belong to this layer of the model, or to none (kNoLayer). For who
-  /// measures; no result depends on it.
+  /// The operations, and the matrices packed, from here on belong to this layer of the model, or to
+  /// none (kNoLayer). For who measures, and for KeepLayers; no result depends on it.
   virtual void BeginLayer(int64_t /*layer*/) noexcept {}
 
   /// x[r] = table[ids[r]]; ids are in range.

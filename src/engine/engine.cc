@@ -38,6 +38,18 @@ Status CheckOptions(const EngineOptions& options) {
   return {};
 }
 
+constexpr uint64_t kMostSwapMemory = uint64_t{4} << 30;
+
+int64_t SwapSlots(Session& session, const EngineOptions& options) {
+  const KvShape& shape = session.cache().shape();
+  uint64_t bytes = 0;
+  if (session.backend().free_memory())
+    bytes = std::min({uint64_t{shape.bytes()}, AvailableMemory() / 8, kMostSwapMemory});
+  const uint64_t block = session.cache().Block(0).bytes();
+  return static_cast<int64_t>(
+      std::min(options.swap_memory.value_or(bytes) / block, uint64_t{1} << 24));
+}
+
 void PublishModel(Session& session, MetricRegistry& registry) {
   const auto gauge = [&](const char* name, const char* help, uint64_t bytes) {
     registry.AddGauge({name, help, "bytes"}).Set(static_cast<double>(bytes));
@@ -93,19 +105,22 @@ Engine::Engine(std::unique_ptr<Session> session, const EngineOptions& options)
   context_ = std::min(session_->context(), shape.positions());
   const int64_t rows = session_->decoder().max_rows();
   if (options.monitor) monitor_ = NewMonitor(*session_, options.monitoring);
+  swap_ = std::make_unique<KvSwap>(session_->cache(), SwapSlots(*session_, options));
   const LoopParts parts{.executor = session_->decoder(),
                         .cache = session_->cache(),
                         .tokenizer = *session_->tokenizer(),
                         .vocab = session_->model().config.vocab,
                         .constrain = MakeGrammarConstraints(*session_->tokenizer()),
-                        .monitor = monitor_.get()};
+                        .monitor = monitor_.get(),
+                        .swap = swap_.get()};
   loop_ = std::make_unique<EngineLoop>(
       parts, LoopOptions{.scheduler = {.blocks = shape.blocks,
                                        .token_budget = rows,
                                        .logit_rows = std::min(rows, LogitRows(options)),
                                        .max_sequences = std::min(rows, options.max_sequences),
                                        .context = context_,
-                                       .prefix_cache = options.prefix_cache},
+                                       .prefix_cache = options.prefix_cache,
+                                       .swap_slots = swap_->slots()},
                          .max_queue = options.max_queue,
                          .draft_tokens = options.draft_tokens,
                          .stall_limit = options.stall_limit});

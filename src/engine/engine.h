@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/engine_stats.h"
@@ -13,6 +14,7 @@
 namespace tern {
 
 class EngineLoop;
+class KvSwap;
 
 struct EngineOptions {
   /// Its max_rows, logit_rows, sequences, kv_positions, memory_budget and free_memory are the
@@ -25,6 +27,10 @@ struct EngineOptions {
   int64_t kv_tokens = 0;  // positions in the KV cache, all sequences together; 0: from the budget,
                           // else max_sequences * context, at most half of the free memory
   bool prefix_cache = true;
+  /// Bytes of the host for the cache of answers that have to wait; absent: as much as the cache
+  /// takes of a device with memory of its own, at most 4 GiB and an eighth of the host's, and none
+  /// without such a device. What finds no room is computed again.
+  std::optional<uint64_t> swap_memory = {};
   int draft_tokens = 0;  // guessed ahead by prompt lookup; 0: off. The text is the same
   std::chrono::milliseconds stall_limit{30000};  // a reader that is behind for so long is cut off
   bool monitor = true;                           // false: nothing is timed
@@ -73,6 +79,7 @@ class Engine {
   std::unique_ptr<Session> session_;
   int64_t context_ = 0;
   std::unique_ptr<PerformanceMonitor> monitor_;
+  std::unique_ptr<KvSwap> swap_;
   std::unique_ptr<EngineLoop> loop_;  // destroyed first
 };
 

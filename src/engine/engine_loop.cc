@@ -353,6 +353,9 @@ void EngineLoop::PublishStats() {
   stats_.running = scheduler_.active();
   stats_.waiting = scheduler_.waiting();
   stats_.preempted = scheduler_.preempted();
+  stats_.swapped_blocks = scheduler_.swapped_blocks();
+  stats_.swap_slots = scheduler_.options().swap_slots;
+  stats_.swap_slots_used = scheduler_.swap_used();
   stats_.kv_blocks = scheduler_.allocator().blocks();
   stats_.kv_blocks_used = scheduler_.allocator().used();
   stats_.kv_blocks_cached = scheduler_.allocator().cached();

@@ -18,6 +18,7 @@
 #include "engine/pass_log.h"
 #include "engine/request.h"
 #include "engine/scheduler.h"
+#include "kv/kv_swap.h"
 #include "model/executor.h"
 #include "tokenizer/tokenizer.h"
 
@@ -33,6 +34,8 @@ struct LoopParts {
   ConstraintMaker constrain = {};
   /// Null: nothing is timed.
   PerformanceMonitor* monitor = nullptr;
+  /// Null: blocks that are lost are computed again. Else its slots are the scheduler's.
+  KvSwap* swap = nullptr;
 };
 
 struct LoopOptions {
@@ -98,6 +101,9 @@ class EngineLoop {
   void EndStalled();
   void ProposeDrafts();
   void Step();
+  void TakeArrivals();
+  void AwaitArrivals();
+  void MoveBlocks(const Plan& plan);
   Result<FloatView> Forward(const Plan& plan);
   BatchOutput OutputOf(const Plan& plan);
   void FailPlan(const Plan& plan, const Error& error);
@@ -122,6 +128,7 @@ class EngineLoop {
   std::atomic<bool> draining_ = false;
 
   Scheduler scheduler_;
+  std::map<SequenceId, uint64_t> arrivals_;  // whose blocks are on their way back: the last copy
   std::map<RequestId, Live> live_;
   std::unordered_map<SequenceId, RequestId> owners_;
   SequenceId last_sequence_ = 0;

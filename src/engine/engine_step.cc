@@ -23,10 +23,53 @@ void EngineLoop::ProposeDrafts() {
   }
 }
 
+void EngineLoop::TakeArrivals() {
+  for (auto at = arrivals_.begin(); at != arrivals_.end();) {
+    if (!parts_.swap->HasArrived(at->second)) {
+      ++at;
+      continue;
+    }
+    scheduler_.Arrived(at->first);
+    at = arrivals_.erase(at);
+  }
+}
+
+// When there is nothing else to do.
+void EngineLoop::AwaitArrivals() {
+  if (arrivals_.empty()) return;
+  parts_.swap->Await();
+  if (parts_.cache.backend().Synchronize()) return;
+  for (const auto& [sequence, copy] : arrivals_) scheduler_.DropSwapped(sequence);
+  arrivals_.clear();
+}
+
+void EngineLoop::MoveBlocks(const Plan& plan) {
+  if (plan.await_moves) parts_.swap->Await();
+  for (const BlockMoves& out : plan.outs)
+    for (const auto& [block, slot] : out.moves) {
+      if (parts_.swap->Out(block, slot)) continue;
+      scheduler_.DropSwapped(out.id);  // no memory for it: that takes longer, and is no fault
+      break;
+    }
+  for (const BlockMoves& in : plan.ins) {
+    arrivals_.erase(in.id);
+    for (const auto& [block, slot] : in.moves) {
+      if (!scheduler_.IsArriving(in.id)) break;  // lost above
+      if (const auto copy = parts_.swap->In(slot, block))
+        arrivals_[in.id] = *copy;
+      else
+        scheduler_.DropSwapped(in.id);
+    }
+    if (!scheduler_.IsArriving(in.id)) arrivals_.erase(in.id);
+  }
+}
+
 void EngineLoop::Step() {
+  TakeArrivals();
   ProposeDrafts();
   const Plan plan = scheduler_.Next();
-  if (plan.items.empty()) return;
+  MoveBlocks(plan);
+  if (plan.items.empty()) return AwaitArrivals();
   const auto start = now_;
   for (const PlanItem& item : plan.items) NoteBegin(*Find(item.id), start);
   const auto output = Forward(plan);

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "backend/kv_layout.h"
+#include "backend/backend.h"
 
 namespace tern {
 namespace {
@@ -35,6 +35,24 @@ Result<int64_t> PlanKvBlocks(const MemoryNeeds& needs, const MemoryLimits& limit
     blocks = std::min(blocks, std::max(one, half));
   }
   return blocks;
+}
+
+Result<int64_t> PlanLayers(const DeviceNeeds& needs, uint64_t memory,
+                           std::optional<int64_t> wanted) {
+  const uint64_t layer = std::max<uint64_t>(needs.layer, 1);
+  const int64_t room =
+      memory < needs.rest ? -1 : static_cast<int64_t>((memory - needs.rest) / layer);
+  const int64_t least = std::min(needs.layers, kLayerBuffers);
+  const int64_t fit = room >= needs.layers ? needs.layers : room - least;
+  const int64_t keep = wanted ? std::min(*wanted, needs.layers) : std::max<int64_t>(fit, 0);
+  // With no more left out than there are buffers, nothing is saved.
+  if (std::min(keep + least, needs.layers) <= room) return keep;
+  return Fail(Code::kResourceExhausted,
+              "the device has {} bytes for this model: tables, activations and the cache of one "
+              "context take {}, a layer takes {}, and {} of {} layers are to stay there: {}",
+              memory, needs.rest, needs.layer, keep, needs.layers,
+              fit < 0 ? "not even two layers at a time fit"
+                      : fmt::format("{} layers can, the others would be streamed", fit));
 }
 
 }  // namespace tern

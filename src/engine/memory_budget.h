@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "base/result.h"
 
@@ -27,5 +28,18 @@ struct MemoryLimits {
 /// one. Errors: kResourceExhausted with all the figures when what is asked for, or less than two
 /// blocks, would be over the budget.
 Result<int64_t> PlanKvBlocks(const MemoryNeeds& needs, const MemoryLimits& limits);
+
+/// What a model takes of a device with memory of its own, in bytes.
+struct DeviceNeeds {
+  int64_t layers = 0;
+  uint64_t layer = 0;  // packed weights of one
+  uint64_t rest = 0;   // all else that has to be there
+};
+
+/// How many layers' weights stay on the device; the others need room for kLayerBuffers of them
+/// (Backend::KeepLayers). wanted: so many, or all when there are fewer; absent: as many as fit.
+/// Errors: kResourceExhausted with all the figures.
+Result<int64_t> PlanLayers(const DeviceNeeds& needs, uint64_t memory,
+                           std::optional<int64_t> wanted);
 
 }  // namespace tern

@@ -1,10 +1,13 @@
 #include "engine/sampler.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <optional>
+
+#include "base/exp.h"
 
 namespace tern {
 namespace {
@@ -39,6 +42,21 @@ std::optional<TokenId> Best(std::span<const float> logits) {
     best = static_cast<TokenId>(i);
   });
   return best;
+}
+
+// Of e^((logit - top) / temperature), over all that aren't NaN.
+double SumOfExp(std::span<const float> logits, float top, float temperature) {
+  constexpr size_t kAtATime = 64;
+  const float factor = 1 / temperature;
+  double sum = 0;
+  for (size_t first = 0; first < logits.size(); first += kAtATime) {
+    const auto some = logits.subspan(first, std::min(kAtATime, logits.size() - first));
+    std::array<float, kAtATime> powers = {};
+    for (size_t i = 0; i < some.size(); ++i)
+      powers[i] = some[i] == some[i] ? Exp((some[i] - top) * factor) : 0.0f;
+    for (const float power : powers) sum += double{power};
+  }
+  return sum;
 }
 
 }  // namespace
@@ -132,10 +150,64 @@ Result<TokenId> Sampler::Sample(std::span<const float> logits, std::span<const T
   }
 
   if (limits.filter != nullptr) mask();
-  const auto all = logits.size();
-  SelectBest(logits, params_.top_k > 0 ? std::min(all, static_cast<size_t>(params_.top_k)) : all);
-  if (candidates_.empty()) return none();
-  return Draw();
+  if (params_.top_k > 0) {
+    SelectBest(logits, std::min(logits.size(), static_cast<size_t>(params_.top_k)));
+    if (candidates_.empty()) return none();
+    return Draw();
+  }
+  const auto best = Best(logits);
+  if (!best) return none();
+  return DrawFromAll(logits, logits[static_cast<size_t>(*best)]);
+}
+
+// Best first, but only as far as somebody looks: of a whole vocabulary that is not far.
+void Sampler::SortUpTo(size_t i) {
+  constexpr size_t kFirst = 256;
+  while (sorted_ <= i && sorted_ < candidates_.size()) {
+    const auto from = candidates_.begin() + static_cast<ptrdiff_t>(sorted_);
+    sorted_ = std::min(candidates_.size(), std::max(kFirst, 4 * sorted_));
+    const auto to = candidates_.begin() + static_cast<ptrdiff_t>(sorted_);
+    std::nth_element(from, to - 1, candidates_.end(), Better);
+    std::sort(from, to, Better);
+  }
+}
+
+// Without top-k. A sum over all is one in the order of ids; what min-p cuts is never a candidate.
+TokenId Sampler::DrawFromAll(std::span<const float> logits, float top) {
+  candidates_.clear();
+  sorted_ = 0;
+  if (std::isinf(top)) return *Best(logits);
+  constexpr double kSlack =
+      1e-3;  // more than a logit's rounding; the limit itself is looked at below
+  const float bound = params_.min_p > 0
+                          ? static_cast<float>(top + std::log(double{params_.min_p}) - kSlack)
+                          : kNever;
+  ForEachAbove(logits, bound, [&](size_t i) {
+    candidates_.push_back({static_cast<TokenId>(i), logits[i], 0});
+  });
+  const bool cuts = params_.top_p < 1 || params_.min_p > 0;
+  const double enough = params_.top_p < 1 ? params_.top_p * SumOfExp(logits, top, 1)
+                                          : std::numeric_limits<double>::infinity();
+  size_t kept = cuts ? 0 : candidates_.size();
+  for (double reached = 0; cuts && kept < candidates_.size(); ++kept) {
+    SortUpTo(kept);
+    const double p = std::exp(double{candidates_[kept].logit} - top);
+    if (kept > 0 && (reached >= enough || p < params_.min_p)) break;
+    reached += p;
+  }
+  const auto p_of = [&](size_t i) {
+    SortUpTo(i);
+    return std::exp((double{candidates_[i].logit} - top) / params_.temperature);
+  };
+  double total = 0;
+  if (!cuts) total = SumOfExp(logits, top, params_.temperature);
+  for (size_t i = 0; cuts && i < kept; ++i) total += p_of(i);
+  double left = rng_.NextUnit() * total;
+  for (size_t i = 0; i < kept; ++i) {
+    left -= p_of(i);
+    if (left < 0) return candidates_[i].id;
+  }
+  return candidates_[kept - 1].id;
 }
 
 // From the candidates, best first.

@@ -86,6 +86,8 @@ class Sampler {
   float Penalized(float logit, int count) const;
   void EditTop(float floor, std::span<const TokenId> history);
   TokenId Draw();
+  TokenId DrawFromAll(std::span<const float> logits, float top);
+  void SortUpTo(size_t i);
   std::span<float> Edit(std::span<const float> logits);
   void SelectBest(std::span<const float> logits, size_t count);
 
@@ -94,6 +96,7 @@ class Sampler {
   Rng rng_;
   std::vector<float> edited_;  // a copy of the logits, where they have to change
   std::vector<Candidate> candidates_;
+  size_t sorted_ = 0;  // of them, in DrawFromAll
 };
 
 }  // namespace tern

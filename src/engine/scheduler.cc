@@ -1,13 +1,17 @@
 #include "engine/scheduler.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/check.h"
 
 namespace tern {
 
 Scheduler::Scheduler(const SchedulerOptions& options)
-    : options_(options), allocator_(options.blocks) {
+    : options_(options),
+      allocator_(options.blocks),
+      free_slots_(static_cast<size_t>(options.swap_slots)) {
+  std::iota(free_slots_.rbegin(), free_slots_.rend(), 0);  // low numbers are given first
   TERN_CHECK(options.context <= options.blocks * kBlockPositions);
   TERN_CHECK(options.max_sequences <= options.logit_rows);
 }
@@ -54,6 +58,7 @@ void Scheduler::ReleaseFollowers(SequenceId leader) {
 }
 
 void Scheduler::Strip(Sequence& s) {
+  Recall(s);
   // The last block first: it is the first to be evicted, since it is of no use without the others.
   while (!s.blocks.empty()) {
     allocator_.Free(s.blocks.back());
@@ -68,6 +73,7 @@ void Scheduler::Remove(SequenceId id) {
   if (s == nullptr) return;
   LeaveLists(*s);
   Strip(*s);
+  FreeSlots(*s);
   if (s->deadline) deadlines_.erase({*s->deadline, id});
   sequences_.erase(id);
   ReleaseFollowers(id);
@@ -94,7 +100,7 @@ void Scheduler::SetDraft(SequenceId id, std::vector<TokenId> draft) {
 
 bool Scheduler::IsDecoding(SequenceId id) const {
   const auto at = sequences_.find(id);
-  return at != sequences_.end() && at->second.state == State::kActive &&
+  return at != sequences_.end() && at->second.state == State::kActive && !at->second.arriving &&
          at->second.remaining() == 1 && !at->second.embedding;
 }
 
@@ -115,6 +121,7 @@ std::optional<int64_t> Scheduler::NextDeadline() const {
 // ---- Blocks
 
 void Scheduler::Preempt(Sequence& s) {
+  SwapOut(s);
   Strip(s);
   ++preempted_;
   std::erase_if(entries_, [&](const Entry& e) { return e.sequence == &s; });
@@ -186,7 +193,8 @@ void Scheduler::FindPrefix(Sequence& s) {
   }
   const Sequence* leader = s.leader ? Find(*s.leader) : nullptr;
   const int64_t shared = std::min(s.prompt, std::ssize(s.tokens) - 1);
-  if (leader == nullptr || leader->computed < shared || shared <= s.computed) return;
+  if (leader == nullptr || leader->arriving || leader->computed < shared || shared <= s.computed)
+    return;
   Strip(s);
   s.computed = shared;
   s.blocks.assign(leader->blocks.begin(), leader->blocks.begin() + BlocksFor(shared));
@@ -240,6 +248,7 @@ Status Scheduler::CheckIntegrity() const {
       return Fail(Code::kInternal, "sequence {} waits for sequence {}, which is gone", id,
                   *s.leader);
   }
+  TERN_TRY(CheckSlots());
   if (active != std::ssize(active_) || waiting != std::ssize(waiting_))
     return Fail(Code::kInternal, "{} sequences active and {} waiting, {} and {} in the lists",
                 active, waiting, active_.size(), waiting_.size());

@@ -21,6 +21,7 @@ struct SchedulerOptions {
   int64_t max_sequences = 32;  // active at once
   int64_t context = 0;         // positions of a sequence; at most blocks * kBlockPositions
   bool prefix_cache = true;
+  int64_t swap_slots = 0;  // blocks on the host, for sequences that had to give up theirs
   /// Passes after which a waiting sequence counts as one priority higher.
   int64_t aging_steps = 64;
 };
@@ -51,9 +52,22 @@ struct BlockCopy {
   BlockId from, to;
 };
 
-/// A batch (model/executor.h), with copies of blocks that have to be made before, in their order.
+/// What the blocks of a sequence hold, on its way to the host or back.
+struct BlockMoves {
+  struct Move {
+    BlockId block;
+    SwapSlot slot;
+  };
+  SequenceId id = 0;
+  std::vector<Move> moves;
+};
+
+/// A batch (model/executor.h), with what has to be done to blocks before: first wait for moves from
+/// earlier plans, if need be, then moves to the host, then from there, then copies, in their order.
 struct Plan {
   bool embedding = false;
+  bool await_moves = false;
+  std::vector<BlockMoves> outs, ins;
   std::vector<PlanItem> items;  // item i is sequence i of the batch
   std::vector<BlockCopy> copies;
   std::vector<TokenId> tokens;               // (rows)
@@ -68,7 +82,8 @@ struct Plan {
 /// prompts of those that begin, up to the token budget. Half of what prompts get is for the one
 /// that came first, the rest for the shortest, so that none starves and short ones don't wait for a
 /// long one. When blocks run out, sequences that aren't active lose theirs first, then the lowest
-/// in rank (priority, then arrival); what they lost is computed again later. Rank is a total order,
+/// in rank (priority, then arrival); what they lost comes back from the host later, or where there
+/// was no room for it, is computed again. Rank is a total order,
 /// so the highest always gets on. Pure state: no clock (callers bring deadlines and now in any
 /// unit), no tensors. Thread rule: one owner.
 class Scheduler {
@@ -92,6 +107,12 @@ class Scheduler {
   /// An item was run. `sampled`: for each output in turn the token drawn, as long as it equals the
   /// draft that was run, and the first that doesn't; empty for items without logits and embeddings.
   void Commit(const PlanItem& item, std::span<const TokenId> sampled);
+  /// The last moves back (Plan::ins) of a sequence are done: it can run again. Other passes may run
+  /// in between.
+  void Arrived(SequenceId id);
+  bool IsArriving(SequenceId id) const;
+  /// Moves of a sequence failed: it is computed again. Called before the plan is run.
+  void DropSwapped(SequenceId id);
 
   /// All tokens, those sampled among them.
   std::span<const TokenId> Tokens(SequenceId id) const { return sequences_.at(id).tokens; }
@@ -105,6 +126,8 @@ class Scheduler {
   int64_t waiting() const { return std::ssize(waiting_); }  // without paused ones
   int64_t size() const { return std::ssize(sequences_); }
   uint64_t preempted() const { return preempted_; }
+  uint64_t swapped_blocks() const { return swapped_blocks_; }  // to the host, so far
+  int64_t swap_used() const { return options_.swap_slots - std::ssize(free_slots_); }
   const SchedulerOptions& options() const { return options_; }
   const BlockAllocator& allocator() const { return allocator_; }
   /// For tests: sequences, lists and blocks agree.
@@ -124,6 +147,10 @@ class Scheduler {
     std::vector<BlockId> blocks = {};
     std::vector<PrefixId> prefixes = {};  // of the full blocks, as far as published
     std::vector<TokenId> draft = {};
+    // On the host, since it lost its blocks: what they held of its first positions.
+    std::vector<SwapSlot> slots = {};
+    int64_t swapped = 0;    // positions
+    bool arriving = false;  // and they are on their way back
 
     int64_t remaining() const { return std::ssize(tokens) - computed; }
   };
@@ -146,6 +173,11 @@ class Scheduler {
   std::optional<BlockId> TakeBlock(const Sequence& s);
   int64_t Reserve(Sequence& s, int64_t rows, std::vector<BlockCopy>& copies);
   int64_t BlocksWanted(const Sequence& s) const;
+  void SwapOut(Sequence& s);
+  void SwapIn(Sequence& s);
+  void Recall(Sequence& s);
+  void FreeSlots(Sequence& s);
+  Status CheckSlots() const;
   void FindPrefix(Sequence& s);
   void Publish(Sequence& s);
 
@@ -158,7 +190,7 @@ class Scheduler {
   void PlanDrafts(int64_t& budget, int64_t& logits);
   void PlanPrefill(bool embedding, int64_t& budget, int64_t& logits);
   void AddChunk(Sequence& s, int64_t rows, int64_t& budget, int64_t& logits);
-  Plan Pack(bool embedding) const;
+  Plan Pack(bool embedding);
 
   SchedulerOptions options_;
   BlockAllocator allocator_;
@@ -166,9 +198,12 @@ class Scheduler {
   std::vector<Sequence*> active_, waiting_;
   std::set<std::pair<int64_t, SequenceId>> deadlines_;
   std::vector<Entry> entries_;  // of the plan that is being made, in the order of their copies
+  std::vector<SwapSlot> free_slots_;
+  std::vector<BlockMoves> outs_, ins_;  // of the plan
+  bool await_moves_ = false;            // blocks were given away that moves are still writing to
   int64_t step_ = 0, arrivals_ = 0;
   bool last_embedding_ = false;
-  uint64_t preempted_ = 0;
+  uint64_t preempted_ = 0, swapped_blocks_ = 0;
 };
 
 }  // namespace tern

@@ -1,5 +1,6 @@
 // What the next pass runs: who is let in, decode rows, guesses, pieces of prompts.
 #include <algorithm>
+#include <utility>
 
 #include "engine/scheduler.h"
 
@@ -27,6 +28,7 @@ bool Scheduler::Admit(Sequence& s) {
     Strip(s);
     return false;
   }
+  SwapIn(s);
   std::erase(waiting_, &s);
   active_.push_back(&s);
   s.state = State::kActive;
@@ -68,7 +70,7 @@ bool Scheduler::PickEmbedding() {
 void Scheduler::PlanDecode(int64_t& budget, int64_t& logits) {
   std::vector<Sequence*> ready;
   for (Sequence* s : active_)
-    if (!s->embedding && s->remaining() == 1) ready.push_back(s);
+    if (!s->embedding && !s->arriving && s->remaining() == 1) ready.push_back(s);
   std::sort(ready.begin(), ready.end(), [](const Sequence* a, const Sequence* b) {
     return a->served != b->served ? a->served < b->served : Outranks(*a, *b);
   });
@@ -115,7 +117,8 @@ void Scheduler::AddChunk(Sequence& s, int64_t rows, int64_t& budget, int64_t& lo
 void Scheduler::PlanPrefill(bool embedding, int64_t& budget, int64_t& logits) {
   std::vector<Sequence*> prompts;
   for (Sequence* s : active_)
-    if (s->embedding == embedding && (embedding || s->remaining() > 1)) prompts.push_back(s);
+    if (s->embedding == embedding && !s->arriving && (embedding || s->remaining() > 1))
+      prompts.push_back(s);
   if (prompts.empty()) return;
   std::sort(prompts.begin(), prompts.end(), [](const Sequence* a, const Sequence* b) {
     return a->remaining() != b->remaining() ? a->remaining() < b->remaining() : Outranks(*a, *b);
@@ -131,9 +134,12 @@ void Scheduler::PlanPrefill(bool embedding, int64_t& budget, int64_t& logits) {
     if (s != *first && s->state == State::kActive) AddChunk(*s, budget, budget, logits);
 }
 
-Plan Scheduler::Pack(bool embedding) const {
+Plan Scheduler::Pack(bool embedding) {
   Plan plan;
   plan.embedding = embedding;
+  plan.await_moves = std::exchange(await_moves_, false);
+  plan.outs = std::move(outs_);
+  plan.ins = std::move(ins_);
   for (const Entry& e : entries_) {
     const Sequence& s = *e.sequence;
     PlanItem item{s.id, s.computed, e.rows, e.drafts, std::ssize(plan.logit_rows), 0};
@@ -160,6 +166,8 @@ Plan Scheduler::Pack(bool embedding) const {
 Plan Scheduler::Next() {
   ++step_;
   entries_.clear();
+  outs_.clear();
+  ins_.clear();
   AdmitWaiting();
   bool embedding = false;
   // The second try is for the other kind, where the first has no memory to go on.

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/memory_budget.h"
+#include "engine/device_fit.h"
 
 namespace tern {
 namespace {
@@ -18,6 +18,30 @@ KvType DefaultKv(ActivationType activations) {
 
 // OptimizedForMemory.
 constexpr int64_t kSmallContext = 2048, kShortPass = 32;
+
+// Tells a backend with memory of its own which layers to keep there. Returns how many it doesn't.
+Result<int64_t> PlaceLayers(const WeightSource& source, const ModelConfig& config, Backend& backend,
+                            const DecoderOptions& decoder, const SessionOptions& options) {
+  const std::optional<uint64_t> free = backend.free_memory();
+  if (!free) return 0;
+  uint64_t memory = *free - std::min(*free, kDeviceOverhead);
+  if (options.memory_budget > 0) memory = std::min(memory, options.memory_budget);
+  const int64_t positions = options.kv_positions > 0 ? options.kv_positions : decoder.max_positions;
+  TERN_ASSIGN_OR_RETURN(const DeviceNeeds needs,
+                        NeedsOf(source, config, decoder, options.head, positions));
+  const auto keep = PlanLayers(needs, memory, options.gpu_layers);
+  if (!keep) return Within(options.model, keep.error());
+  if (*keep < needs.layers) TERN_TRY(backend.KeepLayers(*keep, needs.layers));
+  return needs.layers - *keep;
+}
+
+// Of the weights, in the backend's memory.
+uint64_t ResidentBytes(const Model& model, int64_t streamed) {
+  uint64_t layer = 0;
+  for (const PackedTernary* matrix : model.layers[0].Matrices()) layer += matrix->bytes();
+  const int64_t away = std::max<int64_t>(streamed - kLayerBuffers, 0);
+  return model.WeightBytes() - static_cast<uint64_t>(away) * layer;
+}
 
 }  // namespace
 
@@ -55,16 +79,10 @@ Result<std::unique_ptr<Session>> Session::Open(std::unique_ptr<Backend> backend,
     TERN_ASSIGN_OR_RETURN(TokenizerSpec spec,
                           ReadTokenizerSpec(*session->source_, options.tokenizer));
     TERN_ASSIGN_OR_RETURN(session->tokenizer_, Tokenizer::Create(std::move(spec)));
-    TERN_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(*session->source_));
-    TERN_TRY(CheckVocabulary(options.model, session->tokenizer_->size(), config.vocab));
   }
-  TERN_ASSIGN_OR_RETURN(session->model_, LoadModel(*session->source_, *session->backend_,
-                                                   {.source = options.source,
-                                                    .cache = options.cache,
-                                                    .level = options.level,
-                                                    .head = options.head,
-                                                    .progress = options.progress}));
-  const ModelConfig& config = session->model_.config;
+  TERN_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(*session->source_));
+  if (options.need_tokenizer)
+    TERN_TRY(CheckVocabulary(options.model, session->tokenizer_->size(), config.vocab));
   session->activations_ = options.activations.value_or(config.trained_with);
   const int64_t context =
       options.context > 0 ? options.context : std::min(config.context, options.default_context);
@@ -75,14 +93,23 @@ Result<std::unique_ptr<Session>> Session::Open(std::unique_ptr<Backend> backend,
                                .activations = session->activations_,
                                .kv = options.kv.value_or(DefaultKv(session->activations_)),
                                .level = options.level};
+  TERN_ASSIGN_OR_RETURN(const int64_t streamed, PlaceLayers(*session->source_, config,
+                                                            *session->backend_, decoder, options));
+  TERN_ASSIGN_OR_RETURN(session->model_, LoadModel(*session->source_, *session->backend_,
+                                                   {.source = options.source,
+                                                    .cache = options.cache,
+                                                    .level = options.level,
+                                                    .head = options.head,
+                                                    .progress = options.progress}));
   session->plan_ = MakePlan(session->model_, *session->backend_, decoder);
+  session->plan_.streamed_layers = streamed;
   TERN_ASSIGN_OR_RETURN(session->decoder_,
                         Decoder::Create(session->model_, *session->backend_, decoder));
   const KvShape block = session->decoder_->CacheShape(1);
   TERN_ASSIGN_OR_RETURN(
       const int64_t blocks,
       PlanKvBlocks(
-          {.weights = session->model_.WeightBytes(),
+          {.weights = ResidentBytes(session->model_, streamed),
            .buffers = session->decoder_->buffer_bytes(),
            .block = block.bytes(),
            .context = context,

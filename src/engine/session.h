@@ -38,6 +38,9 @@ struct SessionOptions {
   int64_t sequences = 1;       // that the cache should hold at once (engine)
   int64_t kv_positions = 0;    // of the cache; 0: those of all sequences, or what memory allows
   uint64_t memory_budget = 0;  // bytes of weights, buffers and cache; 0: no bound
+  /// Layers whose weights stay in the memory of a device with its own; the others come from the
+  /// host in every pass. The results are the same bits. Absent: as many as fit.
+  std::optional<int64_t> gpu_layers = {};
   /// Of the machine: where nothing else bounds it, the cache of several sequences takes half at
   /// most. 0: not known.
   uint64_t free_memory = 0;

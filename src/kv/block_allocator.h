@@ -21,6 +21,9 @@ namespace tern {
 using PrefixId = uint64_t;
 inline constexpr PrefixId kNoPrefix = 0;  // the empty prefix
 
+/// Number of a block's place on the host, of a sequence that had to give up its blocks (KvSwap).
+using SwapSlot = int32_t;
+
 /// Blocks with reference counts. A full block whose tokens are published stays in the cache when
 /// its last owner frees it, until its memory is wanted: the least recently freed goes first. Thread
 /// rule: one owner.

@@ -33,6 +33,9 @@ class KvCache {
 
   const KvShape& shape() const { return shape_; }
   KvLayer Layer(int64_t layer) const;
+  /// All layers' keys and values of a block that is there.
+  StridedBytes Block(BlockId block) const;
+  Backend& backend() const { return *backend_; }
   /// All layers of a block, to a sequence that goes on in a way of its own. Errors:
   /// kInvalidArgument for a block that isn't there.
   Status CopyBlock(BlockId from, BlockId to);
@@ -40,7 +43,9 @@ class KvCache {
  private:
   Backend* backend_ = nullptr;
   KvShape shape_;
-  std::vector<Buffer> k_, v_;
+  // Keys, then values, of each layer: (2 * layers) times side_bytes_.
+  Buffer memory_;
+  size_t side_bytes_ = 0;
 };
 
 /// The table of a sequence that owns block `first` and those after it, as many as positions take.

@@ -21,6 +21,34 @@ int64_t FinestGroup(const Model& model) {
   return finest;
 }
 
+// Of each of a decoder's buffers, in the order of its members.
+struct BufferSizes {
+  size_t x, qkv, att, gate_up, h, in_q, in_step, in_sums, in_values, normed, final, logits, top;
+};
+
+// ranks: the backend has TopLogits.
+BufferSizes SizesOf(const ModelConfig& c, const DecoderOptions& options, int64_t finest_group,
+                    bool ranks) {
+  const int64_t rows = options.max_rows, logit_rows = std::min(options.max_logit_rows, rows);
+  const int64_t widest = InputStride(std::max({c.dim, c.heads.q_cols(), c.ffn}));
+  const int64_t groups = widest / finest_group + 1;
+  const bool floats = options.activations == ActivationType::kFloat;
+  const bool norms_apart = options.level != OptimizationLevel::kAggressive;
+  return {.x = FloatBytes(rows, c.dim),
+          .qkv = FloatBytes(rows, c.heads.qkv_cols()),
+          .att = FloatBytes(rows, c.heads.q_cols()),
+          .gate_up = FloatBytes(rows, 2 * c.ffn),
+          .h = FloatBytes(rows, c.ffn),
+          .in_q = static_cast<size_t>(rows * widest),
+          .in_step = FloatBytes(rows, groups),
+          .in_sums = FloatBytes(rows, groups),
+          .in_values = floats ? FloatBytes(rows, widest) : 0,
+          .normed = norms_apart ? FloatBytes(rows, widest) : 0,
+          .final = FloatBytes(logit_rows, c.dim),
+          .logits = FloatBytes(logit_rows, c.vocab),
+          .top = ranks ? 2 * FloatBytes(logit_rows, kTopLogits) : 0};
+}
+
 Status CheckTables(std::span<const std::span<const BlockId>> tables, int64_t blocks) {
   for (const auto& table : tables)
     for (const BlockId block : table)
@@ -43,36 +71,38 @@ Result<std::unique_ptr<Decoder>> Decoder::Create(const Model& model, Backend& ba
 }
 
 Status Decoder::AllocateBuffers() {
-  const int64_t rows = options_.max_rows, logit_rows = std::min(options_.max_logit_rows, rows);
-  const int64_t widest = InputStride(std::max({cfg_.dim, cfg_.heads.q_cols(), cfg_.ffn}));
-  const bool norms_apart = NormsApart();
-  const int64_t groups = widest / FinestGroup(model_) + 1;
-  const struct {
-    Buffer* buffer;
-    size_t bytes;
-  } wanted[] = {
-      {&x_, FloatBytes(rows, cfg_.dim)},
-      {&qkv_, FloatBytes(rows, cfg_.heads.qkv_cols())},
-      {&att_, FloatBytes(rows, cfg_.heads.q_cols())},
-      {&gate_up_, FloatBytes(rows, 2 * cfg_.ffn)},
-      {&h_, FloatBytes(rows, cfg_.ffn)},
-      {&in_q_, static_cast<size_t>(rows * widest)},
-      {&in_step_, FloatBytes(rows, groups)},
-      {&in_sums_, FloatBytes(rows, groups)},
-      {&in_values_, options_.activations == ActivationType::kFloat ? FloatBytes(rows, widest) : 0},
-      {&normed_, norms_apart ? FloatBytes(rows, widest) : 0},
-      {&final_, FloatBytes(logit_rows, cfg_.dim)},
-      {&logits_, FloatBytes(logit_rows, cfg_.vocab)},
-      {&top_, be_.ranks_logits() ? 2 * FloatBytes(logit_rows, kTopLogits) : 0},
+  const BufferSizes sizes = SizesOf(cfg_, options_, FinestGroup(model_), be_.ranks_logits());
+  const std::pair<Buffer*, size_t> wanted[] = {
+      {&x_, sizes.x},
+      {&qkv_, sizes.qkv},
+      {&att_, sizes.att},
+      {&gate_up_, sizes.gate_up},
+      {&h_, sizes.h},
+      {&in_q_, sizes.in_q},
+      {&in_step_, sizes.in_step},
+      {&in_sums_, sizes.in_sums},
+      {&in_values_, sizes.in_values},
+      {&normed_, sizes.normed},
+      {&final_, sizes.final},
+      {&logits_, sizes.logits},
+      {&top_, sizes.top},
   };
-  for (const auto& w : wanted) {
-    TERN_ASSIGN_OR_RETURN(*w.buffer, be_.Allocate(w.bytes));
-    buffer_bytes_ += w.bytes;
+  for (const auto& [buffer, bytes] : wanted) {
+    TERN_ASSIGN_OR_RETURN(*buffer, be_.Allocate(bytes));
+    buffer_bytes_ += bytes;
   }
-  all_rows_.resize(norms_apart ? static_cast<size_t>(rows) : 0);
+  all_rows_.resize(NormsApart() ? static_cast<size_t>(options_.max_rows) : 0);
   std::iota(all_rows_.begin(), all_rows_.end(), 0);
   TERN_ASSIGN_OR_RETURN(rope_, be_.Upload(RopeTable(cfg_.rope, options_.max_positions)));
   return {};
+}
+
+size_t Decoder::BufferBytes(const ModelConfig& config, const DecoderOptions& options,
+                            int64_t group) {
+  const BufferSizes s = SizesOf(config, options, group, true);
+  return s.x + s.qkv + s.att + s.gate_up + s.h + s.in_q + s.in_step + s.in_sums + s.in_values +
+         s.normed + s.final + s.logits + s.top +
+         FloatBytes(options.max_positions, config.rope.dims);
 }
 
 KvShape Decoder::CacheShape(int64_t blocks) const {

@@ -30,6 +30,10 @@ class Decoder final : public Executor {
   RankedLogits Top(int64_t row) const override;
   Result<std::span<const float>> AllLogits(int64_t row) override;
 
+  /// What the buffers of a model's decoder take, when its layers have groups of so many columns at
+  /// the finest.
+  static size_t BufferBytes(const ModelConfig& config, const DecoderOptions& options,
+                            int64_t group);
   /// The shape of a cache of so many blocks for this model.
   KvShape CacheShape(int64_t blocks) const;
   Result<KvCache> CreateCache(int64_t blocks) { return KvCache::Create(be_, CacheShape(blocks)); }

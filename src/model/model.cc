@@ -238,10 +238,12 @@ Result<Model> LoadModel(const WeightSource& source, Backend& backend, const Load
   }
   TERN_ASSIGN_OR_RETURN(model.output_norm, loader.Gain("output_norm.weight", c.dim));
   for (int64_t i = 0; i < c.layers; ++i) {
+    backend.BeginLayer(i);
     TERN_ASSIGN_OR_RETURN(LayerWeights layer, loader.Layer(c, i));
     model.layers.push_back(std::move(layer));
     if (options.progress) options.progress(i + 1, c.layers);
   }
+  backend.BeginLayer(kNoLayer);
   cache.Finish();
   model.cache = cache.report();
   return model;

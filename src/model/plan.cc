@@ -83,6 +83,7 @@ ExecutionPlan MakePlan(const Model& model, const Backend& backend, const Decoder
   }
   plan.head = DescribeHead(model);
   plan.weights = DescribeWeights(model.cache);
+  plan.layers = model.config.layers;
   plan.weight_bytes = model.WeightBytes();
   return plan;
 }
@@ -103,7 +104,10 @@ std::vector<PlanLine> DescribePlan(const ExecutionPlan& plan) {
        {"norm, quantise", plan.fused_norm_quantize ? "one operation" : "two operations"},
        {"gated activation", plan.fused_gate ? "with gate and up" : "an operation of its own"},
        {"head", plan.head},
-       {"weights", plan.weights},
+       {"weights", plan.streamed_layers > 0
+                       ? fmt::format("{}; {} of {} layers come from the host in every pass",
+                                     plan.weights, plan.streamed_layers, plan.layers)
+                       : plan.weights},
        {"batch", fmt::format("up to {} rows a pass", plan.max_rows)},
        {"context",
         fmt::format("{} positions of {} keys and values", plan.positions, KvName(plan.kv))}});

@@ -34,6 +34,8 @@ struct ExecutionPlan {
   std::vector<KernelRange> kernels;  // of the ternary layers, by rows
   std::string head;                  // e.g. "tied to the embedding, 4096 x 256"
   std::string weights;               // e.g. "mapped from FILE"
+  int64_t layers = 0;
+  int64_t streamed_layers = 0;  // of them come from the host in every pass: the session's
   uint64_t weight_bytes = 0;
 };
 

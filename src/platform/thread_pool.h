@@ -11,10 +11,11 @@ namespace tern {
 class WorkerCrew;
 
 /// Runs a loop body over [0, n) in contiguous parts, the caller's thread among those that run them.
-/// Parts, and which thread runs which, depend on n, grain and threads() alone: a thread finds again
-/// the memory that it touched first. The threads themselves belong to a crew that every pool of
-/// the process with the same CPUs shares (docs/adr/0008): pools that are called at once take turns.
-/// Thread rule: callable from several threads at once.
+/// Parts, and which thread each is meant for, depend on n, grain and threads() alone: a thread
+/// finds again the memory that it touched first, unless it came too late and the caller did its
+/// part. The threads themselves belong to a crew that every pool of the process with the same CPUs
+/// shares (docs/adr/0010): pools that are called at once take turns. Thread rule: callable from
+/// several threads at once.
 class ThreadPool {
  public:
   using Body = FunctionRef<void(size_t begin, size_t end)>;

@@ -14,6 +14,10 @@ class alignas(64) WaitWord {
   /// Without waking anybody: for a value that nobody waits for.
   void Reset(uint32_t value) { value_.store(value, std::memory_order_relaxed); }
   void Store(uint32_t value);
+  /// `from` becomes `to`, without waking anybody; false when it is another value.
+  bool Replace(uint32_t from, uint32_t to) {
+    return value_.compare_exchange_strong(from, to, std::memory_order_acq_rel);
+  }
   /// Returns what is left.
   uint32_t Subtract(uint32_t amount);
   /// Returns when the value is another one.

@@ -11,8 +11,10 @@ namespace {
 
 constexpr uint32_t kWait = 0, kRun = 1, kLeave = 2;
 
-// A pinned worker that comes this late shares its CPU with a stranger; loose ones can move away.
+// A pinned worker that comes this late, or too late for so many loops in a row, shares its CPU with
+// a stranger; loose ones can move away.
 constexpr auto kLate = std::chrono::milliseconds(1);
+constexpr int kManyMissed = 64;
 
 thread_local bool t_inside_task = false;
 
@@ -69,6 +71,13 @@ void WorkerCrew::Run(size_t runners, Task task) {
   for (size_t i = 0; i + 1 < runners; ++i) seats_[i].signal.Store(kRun);
   t_inside_task = true;
   task(0);
+  for (size_t i = 0; i + 1 < runners && running_.Load() != 0; ++i) {
+    Seat& seat = seats_[i];
+    if (seat.signal.Load() != kRun || !seat.signal.Replace(kRun, kWait)) continue;
+    task(i + 1);
+    ++seat.missed;
+    running_.Subtract(1);
+  }
   t_inside_task = false;
   for (uint32_t left; (left = running_.Load()) != 0;) running_.WaitWhile(left);
   turn_.Store(turn + 1);
@@ -81,12 +90,13 @@ void WorkerCrew::Work(Seat& seat, size_t runner, int cpu) {
   for (;;) {
     seat.signal.WaitWhile(kWait);
     if (seat.signal.Load() == kLeave) return;
+    if (!seat.signal.Replace(kRun, kWait)) continue;  // the caller was faster
     const Task& task = *task_;
-    if (pinned && Clock::now() - called_ > kLate) {
+    if (pinned && (seat.missed > kManyMissed || Clock::now() - called_ > kLate)) {
       BindToCpus(cpus_);
       pinned = false;
     }
-    seat.signal.Reset(kWait);
+    seat.missed = 0;
     task(runner);
     running_.Subtract(1);
   }

@@ -32,9 +32,10 @@ class WorkerCrew {
   size_t Start(size_t wanted, bool pin);
   bool pinned() const { return pinned_.load(std::memory_order_relaxed); }
 
-  /// task(0) on the calling thread, task(1) .. task(runners - 1) on workers; returns when all are
-  /// done. At most as many as Start promised, and one. Callers take turns in the order in which
-  /// they came. Called from inside a task, all run on the calling thread.
+  /// task(0) on the calling thread, task(1) .. task(runners - 1) on workers, but for what no worker
+  /// has begun when the calling thread has nothing left to do: that it does too (docs/adr/0033).
+  /// Returns when all are done. At most as many as Start promised, and one. Callers take turns in
+  /// the order in which they came. Called from inside a task, all run on the calling thread.
   void Run(size_t runners, Task task);
 
  private:
@@ -42,6 +43,7 @@ class WorkerCrew {
 
   struct Seat {
     WaitWord signal;  // kWait, kRun or kLeave
+    int missed = 0;   // parts in a row that the caller did; for who has the part
     std::thread thread;
   };
 

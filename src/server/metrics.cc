@@ -53,6 +53,10 @@ std::string RenderMetrics(const EngineStats* engine, PerformanceMonitor* monitor
   gauge("tern_kv_blocks_cached", "Blocks kept for the prefix cache alone.", s.kv_blocks_cached);
   counter("tern_preemptions_total", "Sequences that lost their blocks for want of room.",
           s.preempted);
+  counter("tern_kv_blocks_swapped_total", "Blocks that preempted sequences kept on the host.",
+          s.swapped_blocks);
+  gauge("tern_kv_swap_slots", "Room for blocks on the host.", s.swap_slots);
+  gauge("tern_kv_swap_slots_used", "Of it, taken by sequences that wait.", s.swap_slots_used);
   counter("tern_draft_tokens_total", "Tokens guessed ahead.", s.drafted_tokens);
   counter("tern_draft_tokens_accepted_total", "Guessed tokens that were right.", s.accepted_tokens);
   counter("tern_steps_total", "Forward passes.", s.steps);

@@ -26,6 +26,17 @@ if grep -rlF -e "$TERN_SOURCE_DIR" -e "$build" "$prefix/include" "$libdir/cmake"
   fail "these name the source or build folder"
 fi
 
+# A shared library, where the build makes one, shows what the headers declare and nothing of the modules inside; standard
+# templates are weak.
+if [ -e "$libdir/libtern.so" ]; then
+  nm -D -C --defined-only "$libdir/libtern.so" > symbols.log
+  grep -q ' T tern_load$' symbols.log || fail "libtern.so has no tern_load"
+  grep -q ' T tern::v1::Model::' symbols.log || fail "libtern.so has no tern::Model"
+  if grep -E ' [A-TX-Z] ' symbols.log | grep -v -E ' T (tern_|tern::v1::)' > others.log; then
+    fail "libtern.so shows: $(cat others.log)"
+  fi
+fi
+
 # The headers alone, as strictly as compilers can be.
 printf '#include <tern/tern_c.h>\nint main(void) { return 0; }\n' > header.c
 ${CC:-cc} -std=c99 -pedantic -Wall -Wextra -Wstrict-prototypes -Werror -I "$prefix/include" -fsyntax-only header.c

@@ -4,12 +4,15 @@
 #include <optional>
 #include <utility>
 
+#include "backend/cuda/block_copies.h"
 #include "backend/cuda/device_context.h"
 #include "backend/cuda/device_limits.h"
+#include "backend/cuda/kernel_args.h"
 #include "backend/cuda/kernels/attention.h"
 #include "backend/cuda/kernels/head.h"
 #include "backend/cuda/kernels/linear.h"
 #include "backend/cuda/kernels/norm.h"
+#include "backend/cuda/layer_stream.h"
 #include "backend/cuda/pass_inputs.h"
 #include "backend/cuda/pass_recorder.h"
 #include "backend/cuda/weights.h"
@@ -22,12 +25,16 @@ using cuda::AttentionArgs;
 using cuda::CudaTable;
 using cuda::CudaTernary;
 using cuda::DeviceContext;
-using cuda::Gate;
+using cuda::Int;
 using cuda::KvArgs;
 using cuda::Launch;
 using cuda::LinearArgs;
-using cuda::NormArgs;
 using cuda::PassRecorder;
+using cuda::ToGate;
+using cuda::ToKvArgs;
+using cuda::ToLinearArgs;
+using cuda::ToNormArgs;
+using cuda::ToRopeArgs;
 
 // Rows up to which LinearFew is the faster one.
 constexpr int64_t kFewRows = 16;
@@ -36,18 +43,14 @@ constexpr int64_t kPassRows = 4096;
 // Rows of a pass up to which launching kernels one by one takes longer than they run.
 constexpr int64_t kRecordedRows = 256;
 
-int Int(int64_t n) { return static_cast<int>(n); }
-
-Gate ToGate(GateFunction function) {
-  return function == GateFunction::kReluSquared ? Gate::kReluSquared : Gate::kSilu;
-}
-
 const CudaTernary& Weights(const PackedTernary& w) { return static_cast<const CudaTernary&>(w); }
 
 class CudaBackend final : public Backend {
  public:
-  CudaBackend(std::shared_ptr<DeviceContext> context, OptimizationLevel level)
+  CudaBackend(std::shared_ptr<DeviceContext> context, std::unique_ptr<cuda::BlockCopies> blocks,
+              OptimizationLevel level)
       : context_(std::move(context)),
+        blocks_(std::move(blocks)),
         name_(fmt::format("cuda:{}", context_->device().index)),
         level_(level) {}
 
@@ -67,6 +70,11 @@ class CudaBackend final : public Backend {
   bool ranks_logits() const override { return true; }
   std::optional<uint64_t> free_memory() const override { return context_->FreeMemory(); }
 
+  Status KeepLayers(int64_t keep, int64_t layers) override {
+    if (keep >= layers) return {};
+    TERN_ASSIGN_OR_RETURN(streamed_, cuda::LayerStream::Create(context_, keep, layers));
+    return {};
+  }
   Result<std::optional<DeviceLimits>> MeasureLimits() override {
     TERN_TRY(Synchronize());
     return cuda::MeasureDeviceLimits(*context_);
@@ -99,13 +107,24 @@ class CudaBackend final : public Backend {
     TERN_TRY(Synchronize());
     return FloatView(host, rows.rows, rows.cols);
   }
+  Result<Buffer> AllocateHost(size_t bytes) override { return context_->AllocatePinned(bytes); }
+  Status CopyOut(const StridedBytes& from, std::byte* to) override {
+    return blocks_->Out(from, to);
+  }
+  Result<uint64_t> CopyIn(const std::byte* from, const StridedBytes& to) override {
+    return blocks_->In(from, to);
+  }
+  bool HasArrived(uint64_t copy) override { return blocks_->HasArrived(copy); }
+  void AwaitCopies() noexcept override { Note(blocks_->Await()); }
   void Copy(const void* from, size_t bytes, void* to) noexcept override {
     context_->MakeCurrent();
     Note(cuda::ToStatus(
         cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, context_->stream()), "copy"));
   }
   Result<std::unique_ptr<PackedTernary>> Pack(TernaryMatrix matrix) override {
-    return CudaTernary::Create(*context_, matrix);
+    TERN_ASSIGN_OR_RETURN(auto packed, CudaTernary::Create(*context_, matrix));
+    if (streamed_ && streamed_->Streams(layer_)) TERN_TRY(packed->MoveTo(streamed_, layer_));
+    return packed;
   }
   Result<std::unique_ptr<TokenTable>> PackTable(TableSource table, TableForm form) override {
     return CudaTable::Create(*context_, table, form);
@@ -115,7 +134,9 @@ class CudaBackend final : public Backend {
     context_->MakeCurrent();
     TERN_TRY(inputs_.Load(*context_, pass, run_rows_));
     in_pass_ = true;
-    if (level_ != OptimizationLevel::kAggressive || inputs_.runs() > 0 ||
+    // A layer's way over takes longer than launching its kernels, and its weights are in another
+    // place the next time: streamed passes are not recorded.
+    if (level_ != OptimizationLevel::kAggressive || streamed_ || inputs_.runs() > 0 ||
         std::ssize(pass.tokens) > kRecordedRows)
       return true;
     TERN_ASSIGN_OR_RETURN(
@@ -133,6 +154,11 @@ class CudaBackend final : public Backend {
     const Status ended = recorder_.EndRecording(*context_);
     if (!ended) (void)Synchronize();  // what the failed recording left isn't the next pass's
     return ended;
+  }
+
+  void BeginLayer(int64_t layer) noexcept override {
+    layer_ = layer;
+    if (streamed_) Note(streamed_->Enter(layer));
   }
 
   void Embed(std::span<const TokenId> ids, const TokenTable& table, FloatView x) noexcept override {
@@ -267,7 +293,8 @@ class CudaBackend final : public Backend {
   // A kernel that may start while the one before it ends.
   Launch Next() const {
     context_->MakeCurrent();
-    return context_->NewLaunch(level_ == OptimizationLevel::kAggressive);
+    const bool waits = streamed_ && streamed_->TakeWait();
+    return context_->NewLaunch(level_ == OptimizationLevel::kAggressive && !waits);
   }
 
   void Note(Status status) {
@@ -310,37 +337,6 @@ class CudaBackend final : public Backend {
            w.rows() % (2 * cuda::kTileRows) == 0;
   }
 
-  static NormArgs ToNormArgs(FloatView x, const float* gain, float eps, const LinearInput& out) {
-    const bool int8 = out.type == ActivationType::kInt8;
-    return {.x = x.data,
-            .x_stride = x.stride,
-            .rows = Int(x.rows),
-            .cols = Int(x.cols),
-            .gain = gain,
-            .eps = eps,
-            .group = Int(out.group),
-            .q = int8 ? out.q : nullptr,
-            .step = out.step,
-            .sums = out.sums,
-            .values = out.values,
-            .out_stride = out.stride};
-  }
-
-  static LinearArgs ToLinearArgs(const LinearInput& x, const CudaTernary& w, FloatView y,
-                                 Epilogue epilogue) {
-    return {.q = x.q,
-            .q_stride = x.stride,
-            .step = x.step,
-            .sums = x.sums,
-            .m = Int(x.rows),
-            .w = w.matrix(),
-            .scale = w.scales(),
-            .group = Int(w.group()),
-            .y = y.data,
-            .y_stride = y.stride,
-            .add = epilogue == Epilogue::kAdd};
-  }
-
   void RunLinear(const LinearInput& x, const LinearArgs& args) noexcept {
     if (x.type == ActivationType::kFloat)
       cuda::LinearFloat(x.values, x.stride, args, Next());
@@ -351,22 +347,6 @@ class CudaBackend final : public Backend {
     else
       cuda::LinearMany(args, Next());
     context_->NoteLaunch("Linear");
-  }
-
-  static cuda::RopeArgs ToRopeArgs(FloatView qkv, const RopeOptions& rope) {
-    return {.qkv = qkv.data,
-            .stride = qkv.stride,
-            .rows = Int(qkv.rows),
-            .interleaved = rope.style == RopeStyle::kInterleaved,
-            .dims = Int(rope.dims),
-            .cos_sin = rope.cos_sin,
-            .q_norm = rope.q_norm,
-            .k_norm = rope.k_norm,
-            .eps = rope.eps};
-  }
-
-  static KvArgs ToKvArgs(const KvLayer& kv, const HeadShape& shape) {
-    return {kv.type, kv.k, kv.v, Int(shape.heads), Int(shape.kv_heads), Int(shape.head_dim)};
   }
 
   // Nothing when there is no memory for its scratch.
@@ -387,10 +367,13 @@ class CudaBackend final : public Backend {
   }
 
   const std::shared_ptr<DeviceContext> context_;
+  const std::unique_ptr<cuda::BlockCopies> blocks_;
   const std::string name_;
   const OptimizationLevel level_;
   cuda::PassInputs inputs_;
   PassRecorder recorder_;
+  std::shared_ptr<cuda::LayerStream> streamed_;  // null: all weights stay
+  int64_t layer_ = kNoLayer;
   bool in_pass_ = false;
   bool recording_ = false;
   int run_rows_ = 16;
@@ -403,7 +386,8 @@ class CudaBackend final : public Backend {
 
 Result<std::unique_ptr<Backend>> CreateCudaBackend(int device, OptimizationLevel level) {
   TERN_ASSIGN_OR_RETURN(auto context, DeviceContext::Create(device));
-  return std::make_unique<CudaBackend>(std::move(context), level);
+  TERN_ASSIGN_OR_RETURN(auto blocks, cuda::BlockCopies::Create(context));
+  return std::make_unique<CudaBackend>(std::move(context), std::move(blocks), level);
 }
 
 }  // namespace tern

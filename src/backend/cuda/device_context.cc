@@ -17,7 +17,9 @@ Status PinnedBuffer::Reserve(size_t bytes) {
   data_.reset();
   bytes_ = 0;
   void* data = nullptr;
-  TERN_TRY(ToStatus(cudaMallocHost(&data, bytes), fmt::format("{} bytes of pinned memory", bytes)));
+  const cudaError_t error = cudaMallocHost(&data, bytes);
+  if (error == cudaErrorMemoryAllocation) (void)cudaGetLastError();  // no fault of the next pass
+  TERN_TRY(ToStatus(error, fmt::format("{} bytes of pinned memory", bytes)));
   data_.reset(static_cast<std::byte*>(data));
   bytes_ = bytes;
   return {};
@@ -80,6 +82,17 @@ Result<Buffer> DeviceContext::Allocate(size_t bytes) {
     context->MakeCurrent();
     ++context->generation_;
     (void)cudaFreeAsync(p, context->stream_);
+  });
+}
+
+Result<Buffer> DeviceContext::AllocatePinned(size_t bytes) {
+  MakeCurrent();
+  auto pinned = std::make_shared<PinnedBuffer>();
+  TERN_TRY(pinned->Reserve(std::max<size_t>(bytes, 1)));
+  std::byte* const data = pinned->data();
+  return Buffer(data, bytes, [context = shared_from_this(), pinned](void*) {
+    context->MakeCurrent();
+    (void)cudaDeviceSynchronize();
   });
 }
 

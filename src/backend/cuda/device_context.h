@@ -62,6 +62,8 @@ class DeviceContext : public std::enable_shared_from_this<DeviceContext> {
 
   /// Zeroed, aligned to 256 bytes, and kSlack readable bytes behind. The buffer keeps the context.
   Result<Buffer> Allocate(size_t bytes);
+  /// On the host, for copies beside the stream; waits for all of them before it goes.
+  Result<Buffer> AllocatePinned(size_t bytes);
   uint64_t FreeMemory() const;
   DeviceMemoryStats MemoryStats() const;
   /// Changes whenever memory was given or taken.

@@ -61,23 +61,29 @@ Result<std::unique_ptr<CudaTernary>> CudaTernary::Create(DeviceContext& context,
                                                          const TernaryMatrix& matrix) {
   auto packed = std::make_unique<CudaTernary>();
   const ScaleSpec& scale = matrix.scale();
-  packed->matrix_ = TiledShape(TileType::kTernary, matrix.rows(), matrix.cols());
+  packed->shape_ = TiledShape(TileType::kTernary, matrix.rows(), matrix.cols());
   packed->group_ = scale.kind == ScaleKind::kGroup ? scale.group : matrix.cols();
-  TERN_ASSIGN_OR_RETURN(packed->tiles_, context.Allocate(packed->matrix_.bytes()));
-  packed->matrix_.tiles = packed->tiles_.as<void>();
+  std::vector<float> scales = scale.values;
+  if (scale.kind == ScaleKind::kTensor) scales.assign(Size(matrix.rows()), scale.values[0]);
+  const size_t tile_bytes = packed->shape_.bytes();
+  packed->bytes_ = tile_bytes + scales.size() * sizeof(float);
+  TERN_ASSIGN_OR_RETURN(packed->memory_, context.Allocate(packed->bytes_));
 
   const size_t row_bytes = TernaryMatrix::RowBytes(matrix.cols());
   const std::span<const uint8_t> codes(matrix.RowCodes(0).data(), Size(matrix.rows()) * row_bytes);
   TERN_ASSIGN_OR_RETURN(const Buffer staged, context.Allocate(codes.size()));
   TERN_TRY(context.Upload(std::as_bytes(codes), staged.as<void>()));
-  PackTiles(staged.as<void>(), 0, packed->matrix_.rows, packed->matrix_, context.NewLaunch(false));
+  PackTiles(staged.as<void>(), 0, packed->shape_.rows, packed->matrix(), context.NewLaunch(false));
   context.NoteLaunch("packing a ternary matrix");
-
-  std::vector<float> scales = scale.values;
-  if (scale.kind == ScaleKind::kTensor) scales.assign(Size(matrix.rows()), scale.values[0]);
-  TERN_ASSIGN_OR_RETURN(packed->scales_, context.Allocate(scales.size() * sizeof(float)));
-  TERN_TRY(context.Upload(Bytes(scales), packed->scales_.as<void>()));
+  TERN_TRY(context.Upload(Bytes(scales), packed->memory_.as<std::byte>() + tile_bytes));
   return packed;
+}
+
+Status CudaTernary::MoveTo(std::shared_ptr<LayerStream> stream, int64_t layer) {
+  TERN_ASSIGN_OR_RETURN(offset_, stream->Keep(layer, memory_));
+  memory_ = Buffer();
+  stream_ = std::move(stream);
+  return {};
 }
 
 Result<std::unique_ptr<CudaTable>> CudaTable::Create(DeviceContext& context,

@@ -7,27 +7,39 @@
 #include "backend/cuda/device_context.h"
 #include "backend/cuda/kernels/head.h"
 #include "backend/cuda/kernels/tiles.h"
+#include "backend/cuda/layer_stream.h"
 
 namespace tern::cuda {
 
-/// Ternary tiles (kernels/tiles.h) and a scale for each row and group.
+/// Ternary tiles (kernels/tiles.h), then a scale for each row and group, (rows, cols / group).
 class CudaTernary final : public PackedTernary {
  public:
   static Result<std::unique_ptr<CudaTernary>> Create(DeviceContext& context,
                                                      const TernaryMatrix& matrix);
-  int64_t rows() const override { return matrix_.rows; }
-  int64_t cols() const override { return matrix_.cols; }
+  int64_t rows() const override { return shape_.rows; }
+  int64_t cols() const override { return shape_.cols; }
   int64_t group() const override { return group_; }
-  size_t bytes() const override { return tiles_.bytes() + scales_.bytes(); }
+  size_t bytes() const override { return bytes_; }
 
-  const TiledMatrix& matrix() const { return matrix_; }
-  const float* scales() const { return scales_.as<float>(); }
+  /// Leaves the device for the host memory of a layer that `stream` has.
+  Status MoveTo(std::shared_ptr<LayerStream> stream, int64_t layer);
+  /// Where it is now; of a streamed matrix, in the layer that was entered last.
+  TiledMatrix matrix() const {
+    TiledMatrix matrix = shape_;
+    matrix.tiles = data();
+    return matrix;
+  }
+  const float* scales() const { return reinterpret_cast<const float*>(data() + shape_.bytes()); }
 
  private:
-  TiledMatrix matrix_;
+  const std::byte* data() const { return stream_ ? stream_->At(offset_) : memory_.as<std::byte>(); }
+
+  TiledMatrix shape_;
   int64_t group_ = 0;
-  Buffer tiles_;
-  Buffer scales_;  // (rows, cols / group)
+  size_t bytes_ = 0;
+  Buffer memory_;  // unless it is streamed
+  std::shared_ptr<const LayerStream> stream_;
+  size_t offset_ = 0;
 };
 
 /// In halves or bfloat16 when these hold every value, in floats otherwise; or in int8.

@@ -22,6 +22,9 @@ class TraceBackend final : public Backend {
   int64_t pass_rows() const override { return inner_->pass_rows(); }
   bool ranks_logits() const override { return inner_->ranks_logits(); }
   std::optional<uint64_t> free_memory() const override { return inner_->free_memory(); }
+  Status KeepLayers(int64_t keep, int64_t layers) override {
+    return inner_->KeepLayers(keep, layers);
+  }
   Result<std::optional<DeviceLimits>> MeasureLimits() override { return inner_->MeasureLimits(); }
   void Write(std::span<const std::byte> from, void* to) noexcept override {
     inner_->Write(from, to);
@@ -34,6 +37,15 @@ class TraceBackend final : public Backend {
     TERN_TRY(Synchronize());
     return inner_->Fetch(rows);
   }
+  Result<Buffer> AllocateHost(size_t bytes) override { return inner_->AllocateHost(bytes); }
+  Status CopyOut(const StridedBytes& from, std::byte* to) override {
+    return inner_->CopyOut(from, to);
+  }
+  Result<uint64_t> CopyIn(const std::byte* from, const StridedBytes& to) override {
+    return inner_->CopyIn(from, to);
+  }
+  bool HasArrived(uint64_t copy) override { return inner_->HasArrived(copy); }
+  void AwaitCopies() noexcept override { inner_->AwaitCopies(); }
   void Copy(const void* from, size_t bytes, void* to) noexcept override {
     Timed(
         "Copy", 0, nullptr,

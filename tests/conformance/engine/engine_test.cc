@@ -137,6 +137,8 @@ TEST_P(BatchInvariance, EachOf64RequestsGetsWhatItGetsAlone) {
   EXPECT_EQ(stats.cached_tokens > 0, options.prefix_cache);
   EXPECT_EQ(stats.drafted_tokens > 0, options.draft_tokens > 0);
   EXPECT_EQ(stats.preempted > 0, options.kv_tokens > 0);
+  EXPECT_EQ(stats.swapped_blocks > 0, options.swap_memory.value_or(0) > 0);
+  EXPECT_EQ(stats.swap_slots_used, 0);
 }
 
 std::vector<Mix> Mixes(const char* backend) {
@@ -144,7 +146,18 @@ std::vector<Mix> Mixes(const char* backend) {
       {"as it comes", {}, 2, backend},
       {"no prefix cache, small chunks", {.token_budget = 40, .prefix_cache = false}, 1, backend},
       {"guessing", {.token_budget = 128, .draft_tokens = 5}, 3, backend},
-      {"little memory", {.max_sequences = 16, .kv_tokens = 320, .draft_tokens = 3}, 2, backend}};
+      {"little memory",
+       {.max_sequences = 16, .kv_tokens = 320, .swap_memory = 0, .draft_tokens = 3},
+       2,
+       backend},
+      {"little memory, room for some on the host",
+       {.max_sequences = 16, .kv_tokens = 320, .swap_memory = 3 << 20, .draft_tokens = 3},
+       2,
+       backend},
+      {"little memory, room for all on the host",
+       {.max_sequences = 16, .kv_tokens = 320, .prefix_cache = false, .swap_memory = 64 << 20},
+       2,
+       backend}};
 }
 INSTANTIATE_TEST_SUITE_P(Mixes, BatchInvariance, testing::ValuesIn(Mixes("cpu")));
 INSTANTIATE_TEST_SUITE_P(Gpu, BatchInvariance, testing::ValuesIn(Mixes("cuda")));

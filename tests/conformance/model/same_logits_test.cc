@@ -25,23 +25,6 @@ using test::TinyCheckpoint;
 constexpr test::TinyShape kShape{
     .dim = 384, .ffn = 640, .vocab = 43, .heads = 6, .kv_heads = 2, .head_dim = 64, .layers = 2};
 
-// Values as trained models have them: a ramp would end in infinities.
-void Tame(TinyCheckpoint& checkpoint) {
-  for (test::HfTensor& tensor : checkpoint.tensors) {
-    int64_t count = 1;
-    for (const int64_t dim : tensor.shape) count *= dim;
-    std::vector<float> values(static_cast<size_t>(count));
-    for (size_t i = 0; i < values.size(); ++i)
-      values[i] = std::sin(static_cast<float>(i * i % 1013));
-    if (tensor.name.find("embed") != std::string::npos)
-      tensor = test::Bf16Tensor(tensor.name, tensor.shape, values);
-    if (tensor.name.find("norm") != std::string::npos) {
-      for (float& v : values) v = 1 + v / 4;
-      tensor = test::F32Tensor(tensor.name, tensor.shape, values);
-    }
-  }
-}
-
 struct Subject {
   std::string name;
   ActivationType activations;
@@ -62,7 +45,7 @@ class SameLogits : public testing::TestWithParam<Subject> {
     if (name == "bitnet") checkpoint.config["hidden_act"] = "silu";
     if (name == "llama") checkpoint.Llama();
     if (name == "qwen3") checkpoint.Groups();
-    Tame(checkpoint);
+    test::Tame(checkpoint);
     checkpoint.WriteTo(folder_);
   }
   void TearDown() override { ::unsetenv("TERN_FORCE_ISA"); }

@@ -9,11 +9,13 @@
 namespace tern {
 namespace {
 
-enum class Place : int { kNone, kBegin, kEnd, kFetch, kAllocate };
+enum class Place : int { kNone, kBegin, kEnd, kFetch, kAllocate, kCopyOut, kCopyIn };
 
 struct Fault {
   std::atomic<Place> place = Place::kNone;
   std::atomic<bool> stays = false;
+  std::atomic<uint64_t> memory = 0;  // of its own; 0: none
+  std::atomic<int64_t> kept = -1, packed = 0;
 
   Status Meet(Place here) {
     if (place != here) return {};
@@ -35,11 +37,27 @@ class FaultyBackend final : public Backend {
     TERN_TRY(fault_.Meet(Place::kAllocate));
     return inner_->Allocate(bytes);
   }
+  std::optional<uint64_t> free_memory() const override {
+    return fault_.memory == 0 ? std::nullopt : std::optional<uint64_t>(fault_.memory);
+  }
+  Status KeepLayers(int64_t keep, int64_t) override {
+    fault_.kept = keep;
+    return {};
+  }
+  Status CopyOut(const StridedBytes& from, std::byte* to) override {
+    TERN_TRY(fault_.Meet(Place::kCopyOut));
+    return inner_->CopyOut(from, to);
+  }
+  Result<uint64_t> CopyIn(const std::byte* from, const StridedBytes& to) override {
+    TERN_TRY(fault_.Meet(Place::kCopyIn));
+    return inner_->CopyIn(from, to);
+  }
   Result<Buffer> Upload(std::span<const float> values) override { return inner_->Upload(values); }
   void Copy(const void* from, size_t bytes, void* to) noexcept override {
     inner_->Copy(from, bytes, to);
   }
   Result<std::unique_ptr<PackedTernary>> Pack(TernaryMatrix matrix) override {
+    ++fault_.packed;
     return inner_->Pack(std::move(matrix));
   }
   Result<std::unique_ptr<TokenTable>> PackTable(TableSource table, TableForm form) override {
@@ -96,12 +114,10 @@ class FaultyBackend final : public Backend {
 
 class DeviceFault : public testing::Test {
  protected:
-  Result<std::unique_ptr<Engine>> Create() {
+  Result<std::unique_ptr<Engine>> Create(EngineOptions options = {.kv_tokens = 512}) {
     auto backend = CreateBackend("cpu", {.threads = 1});
     EXPECT_TRUE(backend);
-    EngineOptions options;
     options.session.model = TERN_SOURCE_DIR "/models/tern-stories.gguf";
-    options.kv_tokens = 512;
     return Engine::Create(std::make_unique<FaultyBackend>(std::move(*backend), fault_), options);
   }
 
@@ -110,12 +126,12 @@ class DeviceFault : public testing::Test {
     std::optional<Error> error;
     bool operator==(const Ended& other) const { return ids == other.ids; }
   };
-  std::vector<Ended> Ask(Engine& engine, int n) {
+  std::vector<Ended> Ask(Engine& engine, int n, int64_t tokens = 6) {
     std::vector<RequestHandle> handles;
     for (int i = 0; i < n; ++i) {
       Request request;
       request.prompt = engine.tokenizer().Encode("Once upon a time", {.add_bos = true});
-      request.options.max_tokens = 6;
+      request.options.max_tokens = tokens;
       request.options.sampling.temperature = 0;
       auto handle = engine.Submit(std::move(request));
       EXPECT_TRUE(handle) << handle.error().message;
@@ -174,6 +190,63 @@ TEST_F(DeviceFault, ALostDeviceFailsEveryRequestAndTheEngineStillSpeaks) {
   EXPECT_EQ(embedded.error().code, Code::kDevice);
   EXPECT_TRUE((*engine)->CheckIntegrity());
   EXPECT_EQ((*engine)->Stats().kv_blocks_used, 0);
+}
+
+TEST_F(DeviceFault, BlocksThatCannotGoToTheHostOrComeBackAreComputedAgain) {
+  const EngineOptions little = {
+      .kv_tokens = 128, .prefix_cache = false, .swap_memory = uint64_t{8} << 20};
+  auto engine = Create(little);
+  ASSERT_TRUE(engine) << engine.error().message;
+  const std::vector<Ended> want = Ask(**engine, 4, 60);
+  EXPECT_GT((*engine)->Stats().swapped_blocks, 0u);
+  for (const Ended& one : want) EXPECT_EQ(one.ids.size(), 60u);
+  for (const Place place : {Place::kCopyOut, Place::kCopyIn})
+    for (const bool stays : {true, false}) {
+      fault_.stays = stays;
+      fault_.place = place;
+      for (size_t i = 0; const Ended& one : Ask(**engine, 4, 60)) {
+        EXPECT_FALSE(one.error);
+        EXPECT_EQ(one, want[i++]);
+      }
+      EXPECT_EQ(fault_.place, stays ? place : Place::kNone) << "was not met";
+      fault_.place = Place::kNone;
+      const Status ok = (*engine)->CheckIntegrity();
+      EXPECT_TRUE(ok) << ok.error().message;
+      EXPECT_EQ((*engine)->Stats().kv_blocks_used, 0);
+      EXPECT_EQ((*engine)->Stats().swap_slots_used, 0);
+    }
+}
+
+TEST_F(DeviceFault, LayersThatHaveNoRoomAreLeftOutOrTheModelIsRefusedBeforeItIsPacked) {
+  EngineOptions options = {.kv_tokens = 512, .swap_memory = 0};
+  fault_.memory = uint64_t{8} << 30;
+  EXPECT_TRUE(Create(options));
+  EXPECT_EQ(fault_.kept, -1);
+  // What everything but the layers takes; a layer takes 0.4 MB.
+  uint64_t low = 0, high = uint64_t{8} << 30;
+  while (high - low > 1000) {
+    fault_.memory = (low + high) / 2;
+    (Create(options) ? high : low) = fault_.memory;
+  }
+  fault_.memory = low;
+  fault_.packed = 0;
+  const auto refused = Create(options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kResourceExhausted);
+  EXPECT_NE(refused.error().message.find("tern-stories.gguf: the device has "), std::string::npos)
+      << refused.error().message;
+  EXPECT_EQ(fault_.packed, 0);
+  const uint64_t layer = uint64_t{410} << 10;
+  for (const int64_t keep : {0, 3, 6}) {
+    fault_.memory = high + static_cast<uint64_t>(keep) * layer + layer / 2;
+    EXPECT_TRUE(Create(options));
+    EXPECT_EQ(fault_.kept, keep);
+  }
+  options.session.gpu_layers = 7;
+  EXPECT_FALSE(Create(options));
+  options.session.gpu_layers = 4;
+  EXPECT_TRUE(Create(options));
+  EXPECT_EQ(fault_.kept, 4);
 }
 
 TEST_F(DeviceFault, AnEngineThatDoesNotFitSaysSo) {

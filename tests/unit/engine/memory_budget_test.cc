@@ -41,5 +41,38 @@ TEST(PlanKvBlocks, HalfOfTheFreeMemoryButAlwaysOneContext) {
   EXPECT_EQ(PlanKvBlocks(one, {.free_memory = 10}), 2);
 }
 
+TEST(PlanLayers, AsManyAsLeaveRoomForTwoOfTheOthers) {
+  constexpr DeviceNeeds kModel = {.layers = 10, .layer = 100, .rest = 50};
+  EXPECT_EQ(PlanLayers(kModel, 1050, {}), 10);
+  EXPECT_EQ(PlanLayers(kModel, 1049, {}), 7);
+  EXPECT_EQ(PlanLayers(kModel, 350, {}), 1);
+  EXPECT_EQ(PlanLayers(kModel, 250, {}), 0);
+  const auto least = PlanLayers(kModel, 249, {});
+  ASSERT_FALSE(least);
+  EXPECT_EQ(least.error().code, Code::kResourceExhausted);
+  EXPECT_EQ(least.error().message,
+            "the device has 249 bytes for this model: tables, activations and the cache of one "
+            "context take 50, a layer takes 100, and 0 of 10 layers are to stay there: not even "
+            "two layers at a time fit");
+  EXPECT_FALSE(PlanLayers(kModel, 49, {}));
+}
+
+TEST(PlanLayers, SoManyAsAreAskedForOrNone) {
+  constexpr DeviceNeeds kModel = {.layers = 10, .layer = 100, .rest = 50};
+  EXPECT_EQ(PlanLayers(kModel, 1050, 3), 3);
+  EXPECT_EQ(PlanLayers(kModel, 550, 3), 3);
+  const auto more = PlanLayers(kModel, 549, 3);
+  ASSERT_FALSE(more);
+  EXPECT_NE(more.error().message.find("2 layers can, the others would be streamed"),
+            std::string::npos)
+      << more.error().message;
+  EXPECT_EQ(PlanLayers(kModel, 1050, 99), 10);
+  EXPECT_FALSE(PlanLayers(kModel, 1049, 99));
+  // The last two have their buffers to themselves.
+  EXPECT_EQ(PlanLayers(kModel, 1050, 9), 9);
+  EXPECT_FALSE(PlanLayers(kModel, 1049, 9));
+  EXPECT_EQ(PlanLayers({.layers = 1, .layer = 100, .rest = 0}, 100, 0), 0);
+}
+
 }  // namespace
 }  // namespace tern

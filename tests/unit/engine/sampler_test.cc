@@ -160,6 +160,31 @@ TEST(CheckSampling, NamesWhatIsOutOfRange) {
   EXPECT_FALSE(CheckSampling({.temperature = std::numeric_limits<float>::quiet_NaN()}));
 }
 
+// Oracle: the path of a top-k as large as the vocabulary, which sorts all of it. Their sums differ
+// in the last bits, which no draw here falls between.
+TEST(Sampler, WithoutTopKDrawsAreThoseOfATopKOfAll) {
+  Rng rng(21);
+  for (int trial = 0; trial < 600; ++trial) {
+    const size_t vocab = trial % 3 == 0 ? 40 : 5000;
+    std::vector<float> logits(vocab);
+    const float spread = trial % 2 == 0 ? 1.0f : 6.0f;
+    for (float& logit : logits)
+      logit = static_cast<float>(rng.NextUnit() + rng.NextUnit()) * spread;
+    if (trial % 5 == 0) logits[vocab / 2] = std::numeric_limits<float>::quiet_NaN();
+    if (trial % 7 == 0) logits[vocab / 3] = -std::numeric_limits<float>::infinity();
+    SamplingParams params{.temperature = trial % 4 == 0 ? 0.5f : 1.5f,
+                          .top_k = 0,
+                          .top_p = trial % 8 < 4 ? 0.9f : 1.0f,
+                          .min_p = trial % 16 < 8 ? 0.0f : 0.1f,
+                          .seed = rng.Next()};
+    Sampler without(params);
+    params.top_k = static_cast<int>(vocab);
+    Sampler with(params);
+    for (int i = 0; i < 5; ++i)
+      ASSERT_EQ(*without.Sample(logits, {}), *with.Sample(logits, {})) << "trial " << trial;
+  }
+}
+
 class EvenOnly final : public TokenFilter {
  public:
   bool Allows(TokenId id) const override { return id % 2 == 0; }

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <numeric>
+#include <utility>
 
 #include "base/rng.h"
 
@@ -130,6 +132,80 @@ TEST(Scheduler, WhenBlocksRunOutTheYoungestOfTheLowestPriorityStartsOver) {
   EXPECT_EQ(plan.items[0].position + plan.items[0].rows, tokens);
 }
 
+TEST(Scheduler, WhatAPreemptedSequenceHadComesBackFromTheHost) {
+  SchedulerOptions options = Options(4, 512);
+  options.swap_slots = 3;
+  Scheduler s(options);
+  s.Add({.id = 1, .tokens = Prompt(0, 40), .cache = false});
+  s.Add({.id = 2, .tokens = Prompt(200, 40), .priority = 1});
+  Plan plan = s.Next();
+  while (plan.outs.empty()) {
+    CommitAll(s, plan);
+    plan = s.Next();
+  }
+  EXPECT_EQ(s.preempted(), 1u);
+  ASSERT_EQ(plan.outs.size(), 1u);
+  EXPECT_EQ(plan.outs[0].id, 1u);
+  EXPECT_EQ(plan.outs[0].moves.size(), 2u);
+  EXPECT_EQ(s.swap_used(), 2);
+  EXPECT_EQ(ItemOf(plan, 1), nullptr);
+  const auto tokens = std::ssize(s.Tokens(1));
+  s.Remove(2);
+  plan = s.Next();
+  ASSERT_EQ(plan.ins.size(), 1u);
+  EXPECT_EQ(plan.ins[0].id, 1u);
+  EXPECT_EQ(plan.ins[0].moves.size(), 2u);
+  EXPECT_TRUE(s.IsArriving(1));
+  EXPECT_TRUE(plan.items.empty()) << "it runs before it is there";
+  EXPECT_TRUE(s.Next().items.empty());
+  s.Arrived(1);
+  plan = s.Next();
+  ASSERT_EQ(plan.items.size(), 1u);
+  EXPECT_EQ(plan.items[0].position, tokens - 1);
+  EXPECT_EQ(plan.items[0].rows, 1);
+  EXPECT_EQ(s.swap_used(), 0);
+}
+
+TEST(Scheduler, WhoLeavesOnTheWayBackLeavesItsBlocksToNobodyTooEarly) {
+  SchedulerOptions options = Options(4, 512);
+  options.swap_slots = 4;
+  Scheduler s(options);
+  s.Add({.id = 1, .tokens = Prompt(0, 100)});
+  CommitAll(s, s.Next());
+  s.Pause(1);
+  s.Add({.id = 2, .tokens = Prompt(200, 100)});
+  Plan plan = s.Next();
+  ASSERT_EQ(plan.outs.size(), 1u) << "who waits gives its place";
+  CommitAll(s, plan);
+  s.Remove(2);
+  s.Resume(1);
+  plan = s.Next();
+  ASSERT_EQ(plan.ins.size(), 1u);
+  EXPECT_FALSE(plan.await_moves);
+  s.Remove(1);
+  s.Add({.id = 3, .tokens = Prompt(400, 100)});
+  plan = s.Next();
+  EXPECT_EQ(plan.items.size(), 1u);
+  EXPECT_TRUE(plan.await_moves);
+}
+
+TEST(Scheduler, WithoutRoomOnTheHostOrWithMovesThatFailedItStartsOver) {
+  for (const int64_t slots : {1, 3}) {
+    SchedulerOptions options = Options(4, 512);
+    options.swap_slots = slots;
+    Scheduler s(options);
+    s.Add({.id = 1, .tokens = Prompt(0, 40), .cache = false});
+    s.Add({.id = 2, .tokens = Prompt(200, 40), .priority = 1});
+    while (s.preempted() == 0) CommitAll(s, s.Next());
+    s.DropSwapped(1);
+    EXPECT_EQ(s.swap_used(), 0);
+    s.Remove(2);
+    const Plan plan = s.Next();
+    ASSERT_EQ(plan.items.size(), 1u);
+    EXPECT_EQ(plan.items[0].position, 0);
+  }
+}
+
 TEST(Scheduler, APausedSequenceHoldsNobodyUp) {
   Scheduler s(Options(4, 512, 1));
   s.Add({.id = 1, .tokens = Prompt(0, 60)});
@@ -216,7 +292,15 @@ class ShadowCache {
   explicit ShadowCache(int64_t blocks)
       : content_(static_cast<size_t>(blocks), std::vector<TokenId>(kBlockPositions, -1)) {}
 
+  // Moves back to blocks are made as late as they may be.
   void Run(const Plan& plan, const Scheduler& scheduler) {
+    if (plan.await_moves) LandAll();
+    for (const BlockMoves& out : plan.outs)
+      for (const auto& [block, slot] : out.moves) host_[slot] = At(block);
+    for (const BlockMoves& in : plan.ins) {
+      for (const auto& [block, slot] : in.moves) At(block).assign(kBlockPositions, -2);
+      under_way_.push_back(in);
+    }
     for (const BlockCopy& copy : plan.copies) At(copy.to) = At(copy.from);
     std::map<BlockId, size_t> writers;
     for (size_t r = 0; r < plan.tokens.size(); ++r) {
@@ -235,13 +319,42 @@ class ShadowCache {
     }
   }
 
+  /// The first moves that are left are made.
+  void Land() {
+    if (under_way_.empty()) return;
+    const BlockMoves in = under_way_.front();
+    under_way_.pop_front();
+    for (const auto& [block, slot] : in.moves) At(block) = host_.at(slot);
+    landed_.push_back(in.id);
+  }
+  void LandAll() {
+    while (!under_way_.empty()) Land();
+  }
+  /// Tells the scheduler. Returns for how many sequences that was news.
+  int64_t Report(Scheduler& scheduler) {
+    int64_t news = 0;
+    for (const SequenceId id : std::exchange(landed_, {})) {
+      const bool again = std::any_of(under_way_.begin(), under_way_.end(),
+                                     [&](const BlockMoves& in) { return in.id == id; });
+      if (again) continue;
+      news += scheduler.IsArriving(id);
+      scheduler.Arrived(id);
+    }
+    return news;
+  }
+  bool idle() const { return under_way_.empty(); }
+
  private:
   std::vector<TokenId>& At(BlockId block) { return content_[static_cast<size_t>(block)]; }
   std::vector<std::vector<TokenId>> content_;
+  std::map<SwapSlot, std::vector<TokenId>> host_;
+  std::deque<BlockMoves> under_way_;
+  std::vector<SequenceId> landed_;
 };
 
-// Requests come, end, are cancelled, paused and late at random, with little memory.
-void RunScript(uint64_t seed) {
+// Requests come, end, are cancelled, paused and late at random, with little memory. `returned`
+// counts sequences that went on with what came back from the host.
+void RunScript(uint64_t seed, int64_t& returned) {
   SCOPED_TRACE(seed);
   Rng random(seed);
   const auto below = [&](int64_t n) {
@@ -250,6 +363,7 @@ void RunScript(uint64_t seed) {
   SchedulerOptions options = Options(2 + below(20), 1 + below(100), 1 + below(6));
   options.logit_rows = options.max_sequences + below(30);
   options.prefix_cache = below(4) > 0;
+  options.swap_slots = below(3) * below(30);
   Scheduler s(options);
   ShadowCache cache(options.blocks);
   struct Live {
@@ -308,11 +422,21 @@ void RunScript(uint64_t seed) {
     for (const auto& [id, one] : live)
       if (s.IsDecoding(id) && below(3) == 0)
         s.SetDraft(id, std::vector<TokenId>(static_cast<size_t>(below(5)), 1));
-    const Plan plan = s.Next();
+    if (below(3) == 0) cache.Land();
+    returned += cache.Report(s);
+    Plan plan = s.Next();
+    for (auto* moves : {&plan.outs, &plan.ins}) {  // some fail
+      if (moves->empty() || below(20) > 0) continue;
+      const SequenceId lost = moves->front().id;
+      s.DropSwapped(lost);
+      for (auto* all : {&plan.outs, &plan.ins})
+        std::erase_if(*all, [&](const BlockMoves& one) { return one.id == lost; });
+    }
     ASSERT_LE(std::ssize(plan.tokens), options.token_budget);
     ASSERT_LE(std::ssize(plan.logit_rows), options.logit_rows);
-    ASSERT_TRUE(s.active() == 0 || !plan.items.empty()) << "nothing runs";
     cache.Run(plan, s);
+    ASSERT_TRUE(s.active() == 0 || !plan.items.empty() || !cache.idle()) << "nothing runs";
+    if (plan.items.empty()) cache.LandAll();
     if (testing::Test::HasFatalFailure()) return;
     if (open && !live.empty() && below(10) == 0) remove(pick()->first);  // while it runs
     for (const PlanItem& item : plan.items) {
@@ -337,13 +461,16 @@ void RunScript(uint64_t seed) {
   EXPECT_EQ(ended, static_cast<int64_t>(next) - 1);
   EXPECT_EQ(s.size(), 0);
   EXPECT_EQ(s.allocator().used(), 0);
+  EXPECT_EQ(s.swap_used(), 0);
 }
 
 TEST(Scheduler, RandomScriptsEndWithNothingLeft) {
-  for (uint64_t seed = 1; seed <= 150; ++seed) {
-    RunScript(seed);
+  int64_t returned = 0;
+  for (uint64_t seed = 1; seed <= 300; ++seed) {
+    RunScript(seed, returned);
     if (HasFatalFailure()) return;
   }
+  EXPECT_GT(returned, 100);
 }
 
 }  // namespace

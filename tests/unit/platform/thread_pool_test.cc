@@ -4,13 +4,16 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdlib>
 #include <mutex>
 #include <set>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "platform/cpu_set.h"
+#include "platform/worker_crew.h"
 
 namespace tern {
 namespace {
@@ -49,8 +52,18 @@ TEST_P(ThreadPoolTest, AThreadFindsItsPartAgain) {
   ThreadPool pool(GetParam());
   constexpr size_t kCount = 64;
   std::vector<std::thread::id> first(kCount), again(kCount);
+  // No thread goes on before all have come, so none can do another one's part.
   const auto note = [&](std::vector<std::thread::id>& owners) {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::set<std::thread::id> here;
     pool.ParallelFor(kCount, 4, [&](size_t begin, size_t end) {
+      {
+        std::unique_lock lock(mutex);
+        here.insert(std::this_thread::get_id());
+        changed.notify_all();
+        changed.wait(lock, [&] { return std::cmp_equal(here.size(), pool.workers()); });
+      }
       for (size_t i = begin; i < end; ++i) owners[i] = std::this_thread::get_id();
     });
   };
@@ -59,6 +72,34 @@ TEST_P(ThreadPoolTest, AThreadFindsItsPartAgain) {
     note(again);
     EXPECT_EQ(first, again);
   }
+}
+
+// No worker was started, so none comes: as if all were off their CPUs for as long as this takes.
+TEST(WorkerCrew, WhatNoWorkerHasBegunTheCallerDoes) {
+  WorkerCrew crew({0, 1, 2});
+  for (int round = 0; round < 3; ++round) {
+    std::vector<size_t> done;
+    const auto task = [&](size_t runner) { done.push_back(runner); };
+    crew.Run(3, task);
+    EXPECT_EQ(done, (std::vector<size_t>{0, 1, 2}));
+  }
+}
+
+// The caller's part is as long as it takes a worker to come, more or less: now one is the first to
+// take the worker's part, now the other. Each part is done once.
+TEST(WorkerCrew, EachPartIsDoneOnceWhoeverDoesIt) {
+  const auto crew = WorkerCrew::Get();
+  const size_t runners = crew->Start(7, false) + 1;
+  std::vector<int> hits(runners);  // not atomic: a part has one owner at a time
+  constexpr int kRounds = 200000;
+  for (int round = 0; round < kRounds; ++round) {
+    const auto task = [&](size_t runner) {
+      ++hits[runner];
+      for (volatile int i = runner == 0 ? 0 : 50; i < round % 150;) i = i + 1;
+    };
+    crew->Run(runners, task);
+  }
+  for (const int count : hits) EXPECT_EQ(count, kRounds);
 }
 
 TEST_P(ThreadPoolTest, ALoopInsideALoopRunsOnItsThread) {

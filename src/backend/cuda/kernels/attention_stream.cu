@@ -126,6 +126,11 @@ __global__ void __launch_bounds__(kStreamThreads, 3)
     for (int u = 0; u < kStages; ++u) load(u);
   };
   if constexpr (kFused) load_first();
+  // What else the predecessor doesn't change: behind it, loads wait for the weights that its
+  // successors fetch.
+  const int own_block = kFused && has_own ? table[position / kBlock] : 0;
+  Turn<D / 64> turn = {};
+  if constexpr (kFused) turn = LoadTurn<D / 64>(args.rope, position);
   WaitForPredecessor();
   ReleaseSuccessor();
   if constexpr (!kFused) load_first();
@@ -140,9 +145,7 @@ __global__ void __launch_bounds__(kStreamThreads, 3)
     const bool interleaved = args.rope.interleaved;
     HeadPart<kSlots> part =
         LoadHead<kSlots>(args.q + row * args.q_stride + head * D, D, dims, interleaved);
-    if (turned)
-      NormTurn(part, args.rope, query ? args.rope.q_norm : args.rope.k_norm,
-               args.rope.cos_sin + static_cast<int64_t>(position) * dims, D);
+    if (turned) NormTurn(part, args.rope, query ? args.rope.q_norm : args.rope.k_norm, turn, D);
     if (query) {
 #pragma unroll
       for (int s = 0; s < kSlots; ++s) {
@@ -152,7 +155,7 @@ __global__ void __launch_bounds__(kStreamThreads, 3)
       }
     } else if constexpr (kFused) {
       const int which = task - heads;
-      void* piece = PieceAt(which == 0 ? kv.k : kv.v, kv, table[position / kBlock], kv_head);
+      void* piece = PieceAt(which == 0 ? kv.k : kv.v, kv, own_block, kv_head);
       StoreHead<E>(part, D, dims, interleaved, piece, position % kBlock, tile == 0,
                    [&](int d, float x, float step) {
                      shared.own[which][d] = StoredElement<E>(x);

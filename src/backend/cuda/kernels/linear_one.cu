@@ -34,6 +34,7 @@ struct OneArgs {
   float eps;
   bool add;
   Gate gate;
+  bool late;  // releases its successor when its row is there
 };
 
 // Shared memory: tiles, then sums (warps, local rows). kBulk: all tiles (blocks, k_tiles) by bulk
@@ -51,8 +52,8 @@ __global__ void __maxnreg__(kTiles == 1 ? 48 : kTiles <= 3 ? 56 : 64) One(OneArg
   const int blocks = kGated ? 2 * own : own, local_rows = blocks * kTileRows;
   const int k_begin = warp * kTiles, k_count = min(kTiles, a.k_tiles - k_begin);
 
-  const char* tiles = static_cast<const char*>(a.tiles) +
-                      static_cast<int64_t>(first) * a.k_tiles * kTileBytes;
+  const char* tiles =
+      static_cast<const char*>(a.tiles) + static_cast<int64_t>(first) * a.k_tiles * kTileBytes;
   const int jump = kGated ? a.units - own : 0;  // blocks between the gate's and the other half's
   const int block_bytes = a.k_tiles * kTileBytes;
   TileRing ring(memory, a.slots, tiles + k_begin * kTileBytes, a.k_tiles, k_count,
@@ -71,14 +72,14 @@ __global__ void __maxnreg__(kTiles == 1 ? 48 : kTiles <= 3 ? 56 : 64) One(OneArg
   }
   float gain[kTiles][4];
   LoadColumns(gain, a.gain != nullptr ? a.gain : a.x, a.gain != nullptr ? a.cols : 0, true, 1.0f);
-  auto* sums =
-      reinterpret_cast<int*>(memory + (kBulk ? blocks * block_bytes : warps * a.slots * kTileBytes));
+  auto* sums = reinterpret_cast<int*>(
+      memory + (kBulk ? blocks * block_bytes : warps * a.slots * kTileBytes));
   const int outputs = own * kTileRows, summer = threadIdx.x % kSummers;
   const int output = threadIdx.x / kSummers;  // the first of this thread
   const int row = first * kTileRows + (output < outputs ? output : 0);
   float scale = row < a.rows ? a.scale[row] : 0.0f;
   float up_scale = kGated ? a.scale[row + a.rows / 2] : 0.0f;
-  ReleaseSuccessor();
+  if (!a.late) ReleaseSuccessor();
   WaitForPredecessor();
 
   float x[kTiles][4];
@@ -95,6 +96,7 @@ __global__ void __maxnreg__(kTiles == 1 ? 48 : kTiles <= 3 ? 56 : 64) One(OneArg
   const int code_sum = SumCodes(codes);
   if (lane == 0) code_sums[warp] = code_sum;
 
+  if (a.late) ReleaseSuccessor();
   if (kBulk) WaitBulk(&arrived);
   const unsigned char* own_tiles = memory + k_begin * kTileBytes + lane * 16;
   int* to = sums + warp * local_rows + g;
@@ -104,8 +106,9 @@ __global__ void __maxnreg__(kTiles == 1 ? 48 : kTiles <= 3 ? 56 : 64) One(OneArg
 #pragma unroll
     for (int i = 0; i < kTiles; ++i)
       if (i < k_count)
-        acc.Multiply(kBulk ? *reinterpret_cast<const uint4*>(own_tiles + i * kTileBytes) : ring.Next(),
-                     b[i]);
+        acc.Multiply(
+            kBulk ? *reinterpret_cast<const uint4*>(own_tiles + i * kTileBytes) : ring.Next(),
+            b[i]);
     own_tiles += block_bytes;
     if (t == 0) {  // the lanes with column 0 of the product
       to[0] = acc.Total(0);
@@ -150,8 +153,10 @@ void LaunchOne(const LinearArgs& a, const NormArgs& norm, const Launch& launch) 
   const int slots = std::min(kAhead, local * kTiles);
   const size_t bytes = static_cast<size_t>(bulk ? all : warps * slots * kTileBytes) +
                        static_cast<size_t>(warps) * local * kTileRows * sizeof(int);
+  // A long row comes slowly enough as it is: its successor's weights would delay it.
+  const bool late = a.w.cols > a.w.rows;
   const OneArgs args{norm.x,      norm.gain, a.w.tiles, a.scale,  a.y,   a.w.rows, a.w.cols,
-                     a.w.k_tiles, units,     slots,     norm.eps, a.add, a.gate};
+                     a.w.k_tiles, units,     slots,     norm.eps, a.add, a.gate,   late};
   auto* kernel = bulk ? One<kTiles, kGated, true> : One<kTiles, kGated, false>;
   PrepareShared(kernel, bytes);
   Start(launch, kernel, dim3(static_cast<unsigned>(grid)), warps * 32, bytes, args);

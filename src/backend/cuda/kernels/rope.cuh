@@ -78,10 +78,30 @@ __device__ __forceinline__ HeadPart<kSlots> LoadHead(const float* head, int head
   return part;
 }
 
-/// RMSNorm with gain, or none when it is null, then RoPE; cos_sin: the row of a position.
+/// A lane's cosines and sines of a position, the same for every head.
+template <int kSlots>
+struct Turn {
+  float cosine[kSlots], sine[kSlots];
+};
+template <int kSlots>
+__device__ __forceinline__ Turn<kSlots> LoadTurn(const RopeArgs& rope, int position) {
+  const float* from = rope.cos_sin + static_cast<int64_t>(position) * rope.dims;
+  Turn<kSlots> turn;
+#pragma unroll
+  for (int s = 0; s < kSlots; ++s) {
+    const int i = static_cast<int>(threadIdx.x % 32) + 32 * s;
+    const bool turned = i < rope.dims / 2;
+    turn.cosine[s] = turned ? from[i] : 1.0f;
+    turn.sine[s] = turned ? from[rope.dims / 2 + i] : 0.0f;
+  }
+  return turn;
+}
+
+/// RMSNorm with gain, or none when it is null, then RoPE.
 template <int kSlots>
 __device__ __forceinline__ void NormTurn(HeadPart<kSlots>& part, const RopeArgs& rope,
-                                         const float* gain, const float* cos_sin, int head_dim) {
+                                         const float* gain, const Turn<kSlots>& turn,
+                                         int head_dim) {
   const int lane = threadIdx.x % 32;
   if (gain != nullptr) {
     float sum = 0;
@@ -102,7 +122,7 @@ __device__ __forceinline__ void NormTurn(HeadPart<kSlots>& part, const RopeArgs&
   for (int s = 0; s < kSlots; ++s) {
     const int i = lane + 32 * s;
     if (i >= rope.dims / 2) continue;
-    const float x = part.x[s], y = part.y[s], c = cos_sin[i], sine = cos_sin[rope.dims / 2 + i];
+    const float x = part.x[s], y = part.y[s], c = turn.cosine[s], sine = turn.sine[s];
     part.x[s] = x * c - y * sine;
     part.y[s] = y * c + x * sine;
   }

@@ -21,8 +21,7 @@ __global__ void __launch_bounds__(32 * kWarps)
   HeadPart<kSlots> part = LoadHead<kSlots>(at, dim, rope.dims, rope.interleaved);
   const bool value = head >= kv.heads + kv.kv_heads, query = head < kv.heads;
   if (!value) {
-    NormTurn(part, rope, query ? rope.q_norm : rope.k_norm,
-             rope.cos_sin + static_cast<int64_t>(position) * rope.dims, dim);
+    NormTurn(part, rope, query ? rope.q_norm : rope.k_norm, LoadTurn<kSlots>(rope, position), dim);
 #pragma unroll
     for (int s = 0; s < kSlots; ++s) {
       const int i = static_cast<int>(threadIdx.x % 32) + 32 * s;
