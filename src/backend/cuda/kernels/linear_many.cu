@@ -588,22 +588,36 @@ void LaunchMany(const LinearArgs& a, const ManyForm& form, const Launch& launch)
   (void)cudaLaunchKernelEx(&config, kernel, w_map, q_map, y_map, p);
 }
 
-// In cycles of a multiprocessor, after measurements on an H200: a start, a stage's products, the
-// exchange between the blocks of a cluster, and storing what no later tile hides.
+// Cycles that measurements on an H200 gave; no one line fits few rows and many.
+struct CostModel {
+  float crowd;          // two blocks of a multiprocessor hinder each other by so much
+  int pair, pair_area;  // a stage of such a block
+  int unboxed;          // more for a stage when results aren't stored as boxes
+  int split, split_blocks, split_area;  // the exchange between the blocks of a cluster
+};
+constexpr CostModel kFewTokens = {0.9f, 257, 7, 56, 490, 560, 79};
+constexpr CostModel kManyTokens = {1.5f, 250, 3, 110, 1500, 100, 110};
+constexpr int kMostFewTokens = 128;
+
+// In cycles of a multiprocessor: a start, a stage's products, the exchange between the blocks of a
+// cluster, and storing what no later tile hides.
 float Cost(const LinearArgs& a, const ManyForm& form, int multiprocessors) {
+  const CostModel& model = a.m <= kMostFewTokens ? kFewTokens : kManyTokens;
   const int area = form.blocks * form.tokens;
   const int tiles = CeilDiv(Outputs(a), TileOutputs(a, form.blocks)) * CeilDiv(a.m, form.tokens);
   auto rounds = static_cast<float>(CeilDiv(tiles, std::max(multiprocessors / form.split, 1)));
   int stage = 4 * area + 20;
   if (PerMultiprocessor(form.tokens, form.blocks) == 2) {
     // Two of a multiprocessor hinder each other, before there is one everywhere.
-    rounds = std::max(
-        1.0f, 0.9f * static_cast<float>(tiles * form.split) / static_cast<float>(multiprocessors));
-    stage = 257 + 7 * area;
+    rounds = std::max(1.0f, model.crowd * static_cast<float>(tiles * form.split) /
+                                static_cast<float>(multiprocessors));
+    stage = model.pair + model.pair_area * area;
   } else if (form.tokens < kBoxTokens) {
-    stage += 56;
+    stage += model.unboxed;
   }
-  const int exchange = form.split > 1 ? 490 + 560 * form.split + 79 * std::max(area - 32, 0) : 0;
+  const int exchange = form.split > 1 ? model.split + model.split_blocks * form.split +
+                                            model.split_area * std::max(area - 32, 0)
+                                      : 0;
   const int store = (form.slots > 0 ? 5 : 30) * area;
   return rounds * static_cast<float>(CeilDiv(a.w.k_tiles, form.split) * stage) +
          static_cast<float>(6300 + exchange + store);
