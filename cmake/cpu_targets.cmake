@@ -1,8 +1,11 @@
 # The instruction sets of the CPU backend: src/backend/cpu/targets/<isa>.cc is compiled with the flags given here, and
 # nothing else is. No fused multiply-add: sums must be the same bits everywhere.
 set(TERN_CPU_DIR ${PROJECT_SOURCE_DIR}/src/backend/cpu)
-# GCC 12 takes the undefined operands inside its own intrinsics for mistakes (GCC bug 105593, fixed in 13).
-set(avx512_flags -mavx512f -mavx512bw -mavx512vl -mavx512dq -Wno-maybe-uninitialized -Wno-uninitialized)
+set(avx512_flags -mavx512f -mavx512bw -mavx512vl -mavx512dq)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  # GCC 12 takes the undefined operands inside its own intrinsics for mistakes (GCC bug 105593, fixed in 13).
+  list(APPEND avx512_flags -Wno-maybe-uninitialized -Wno-uninitialized)
+endif()
 
 # The undefined-behaviour sanitizer's checks in unrolled kernels cost minutes of compilation a file; the address sanitizer
 # stays.

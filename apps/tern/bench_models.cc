@@ -132,9 +132,14 @@ class ModelBench {
         .observer = options_.report.empty() ? nullptr : &recorder};
   }
 
-  // Measured once for a number of threads.
+  // Measured once for a device, or a number of threads.
   Result<BenchmarkLimits> LimitsOf(Session& session) {
     if (options_.skip_limits) return BenchmarkLimits{};
+    Backend& backend = session.backend();
+    const auto key = std::pair(std::string(backend.name()), backend.threads());
+    if (const auto known = limits_.find(key); known != limits_.end()) return known->second;
+    TERN_ASSIGN_OR_RETURN(const auto device, backend.MeasureLimits());
+    if (device) return limits_[key] = {device->stream_gb_s, device->int8_tops, device->peak_name};
     std::string isa;
     if (session.backend().name() == "cpu") {
       const CpuFeatures features = DetectCpu();
@@ -142,11 +147,8 @@ class ModelBench {
       constexpr int64_t kPrefillRows = 512;
       isa = std::string(cpu::PickKernel(kPrefillRows, features, forced).isa);
     }
-    const int threads = session.backend().threads();
-    const auto known = limits_.find(threads);
-    if (known != limits_.end()) return known->second;
-    const QuickLimits quick = MeasureQuickLimits(threads, isa);
-    return limits_[threads] = {quick.stream_gb_s, quick.peak_tops, isa};
+    const QuickLimits quick = MeasureQuickLimits(backend.threads(), isa);
+    return limits_[key] = {quick.stream_gb_s, quick.peak_tops, isa};
   }
 
   bool Announce(const BenchmarkTest& test, int repetition) const {
@@ -158,7 +160,7 @@ class ModelBench {
 
   const BenchOptions& options_;
   const std::vector<BenchmarkTest> tests_;
-  std::map<int, BenchmarkLimits> limits_;  // by threads
+  std::map<std::pair<std::string, int>, BenchmarkLimits> limits_;  // by backend and threads
   std::vector<Record> records_;
   BenchPage page_;
 };

@@ -24,6 +24,8 @@ class MeteredExecutor final : public Executor {
     if (logits) listener_(static_cast<int64_t>(batch.tokens.size()));
     return logits;
   }
+  RankedLogits Top(int64_t row) const override { return inner_.Top(row); }
+  Result<std::span<const float>> AllLogits(int64_t row) override { return inner_.AllLogits(row); }
 
  private:
   Executor& inner_;

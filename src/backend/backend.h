@@ -174,6 +174,14 @@ struct ThreadLayout {
   bool pinned = false;
 };
 
+/// What a forward pass ends with: the hidden state after the last norm, logits, or logits and the
+/// best of them.
+enum class PassOutput : uint8_t { kHidden, kLogits, kTopLogits };
+
+/// Logits of a row that are looked for on a device before all of them are fetched: more than most
+/// samplers look at.
+inline constexpr int64_t kTopLogits = 64;
+
 /// What a forward pass is about. The spans outlive it.
 struct PassInfo {
   std::span<const TokenId> tokens;      // (rows)
@@ -183,7 +191,7 @@ struct PassInfo {
   /// above and the number of rows.
   const void* buffers = nullptr;
   const void* cache = nullptr;
-  bool logits = true;  // false: it ends with the hidden rows
+  PassOutput output = PassOutput::kLogits;
 };
 
 /// What a backend holds of one kind of memory.
@@ -191,6 +199,13 @@ struct BackendMemory {
   std::string_view tier;        // "mapped"
   uint64_t live_bytes = 0;      // as they were asked for
   uint64_t reserved_bytes = 0;  // held from the system
+};
+
+/// What a device can do at most, measured.
+struct DeviceLimits {
+  double stream_gb_s = 0;  // read from its memory, 1e9 bytes
+  double int8_tops = 0;    // 1e12 multiplications and additions, with ternary codes
+  std::string peak_name;   // what computes them: "wgmma"
 };
 
 /// What Backend::BeginLayer says outside of every layer.
@@ -214,8 +229,15 @@ class Backend {
 
   /// Rows of a long prompt that it likes to get in one pass.
   virtual int64_t pass_rows() const { return 512; }
+  /// Whether the host can't read results where they are: then TopLogits is there, and saves the way
+  /// of all logits to the host.
+  virtual bool ranks_logits() const { return false; }
   /// Bytes that Allocate can still give, of a backend with memory of its own.
   virtual std::optional<uint64_t> free_memory() const { return std::nullopt; }
+
+  /// Of a backend with a device of its own; takes a second of it. Errors: kResourceExhausted, as
+  /// Synchronize.
+  virtual Result<std::optional<DeviceLimits>> MeasureLimits() { return std::nullopt; }
 
   /// Zeroed memory, aligned to 64 bytes. Errors: kResourceExhausted.
   virtual Result<Buffer> Allocate(size_t bytes) = 0;
@@ -307,6 +329,10 @@ class Backend {
                         FloatView out) noexcept = 0;
   /// logits (rows, table.rows) = x table^T.
   virtual void Logits(FloatView x, const TokenTable& table, FloatView logits) noexcept = 0;
+  /// The kTopLogits largest logits of each row, in falling order, of equal ones the lower id first,
+  /// NaN never; places that no logit is left for get -infinity and id -1. values, ids: (rows,
+  /// kTopLogits). For backends that rank logits.
+  virtual void TopLogits(FloatView /*logits*/, float* /*values*/, TokenId* /*ids*/) noexcept {}
   virtual Status Synchronize() = 0;
 };
 

@@ -22,15 +22,24 @@ Answer::Answer(const Tokenizer& tokenizer, std::span<const TokenId> prompt,
     if (tokenizer.IsEndOfGeneration(id)) ends_.push_back(id);
 }
 
-Result<TokenId> Answer::Step(std::span<const float> logits, Event& event) {
+Result<TokenId> Answer::Draw(const LogitRow& logits) {
   SampleLimits limits{.filter = constraint_.get()};
   if (std::cmp_less(history_.size() - prompt_, min_tokens_)) limits.banned = ends_;
-  TERN_ASSIGN_OR_RETURN(const TokenId id, sampler_.Sample(logits, history_, limits));
+  if (const auto id = sampler_.SampleTop(logits.Top(), logits.vocab(), history_, limits))
+    return *id;
+  TERN_ASSIGN_OR_RETURN(const auto all, logits.All());
+  return sampler_.Sample(all, history_, limits);
+}
+
+Result<TokenId> Answer::Step(const LogitRow& logits, Event& event) {
+  TERN_ASSIGN_OR_RETURN(const TokenId id, Draw(logits));
   ++generated_;
   const size_t before = event.ids.size();
   const auto finish = Accept(id, event);
-  if (top_logprobs_ >= 0 && event.ids.size() > before)
-    event.logprobs.push_back(LogprobsOf(logits, id, top_logprobs_));
+  if (top_logprobs_ >= 0 && event.ids.size() > before) {
+    TERN_ASSIGN_OR_RETURN(const auto all, logits.All());
+    event.logprobs.push_back(LogprobsOf(all, id, top_logprobs_));
+  }
   if (finish) End(*finish, event);
   return id;
 }
@@ -51,9 +60,15 @@ std::optional<FinishReason> Answer::Accept(TokenId id, Event& event) {
 
 void Answer::End(FinishReason reason, Event& event) {
   event.finish = reason;
-  if (stops_.match()) return;
-  event.text += stops_.Feed(detokenizer_.Finish());
-  event.text += stops_.Finish();
+  if (!stops_.match()) {
+    event.text += stops_.Feed(detokenizer_.Finish());
+    event.text += stops_.Finish();
+    // What was held back for a longer stop string had a shorter one in it, or the last bytes did.
+    if (!stops_.match()) return;
+    if (reason != FinishReason::kCancelled && reason != FinishReason::kDeadline)
+      event.finish = FinishReason::kStopString;
+  }
+  if (event.finish == FinishReason::kStopString) event.stop = *stops_.match();
 }
 
 }  // namespace tern

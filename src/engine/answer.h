@@ -33,7 +33,9 @@ class Answer {
   /// Draws the token that follows all tokens so far, whose logits (vocab) these are, and adds it,
   /// its text and logprobs to the event; sets `finish` when the answer ends with it. Returns the
   /// token. Errors: kInternal when no token can be drawn.
-  Result<TokenId> Step(std::span<const float> logits, Event& event);
+  Result<TokenId> Step(const LogitRow& logits, Event& event);
+  /// Whether the best logits of a row will mostly do.
+  bool TopMayDo() const { return top_logprobs_ < 0 && sampler_.TopMayDo(); }
 
   /// Ends the answer from outside: what was held back of the text comes out.
   void End(FinishReason reason, Event& event);
@@ -44,6 +46,7 @@ class Answer {
   int64_t generated() const { return generated_; }
 
  private:
+  Result<TokenId> Draw(const LogitRow& logits);
   std::optional<FinishReason> Accept(TokenId id, Event& event);
 
   const Tokenizer& tokenizer_;

@@ -57,11 +57,12 @@ Result<BenchmarkRow> RunBenchmark(Session& session, const BenchmarkTest& test,
     const auto seconds = runner.Run();
     if (watched) options.gpu->End(TokensOf(test));
     if (!seconds) return tl::unexpected(seconds.error());
+    TERN_ASSIGN_OR_RETURN(std::vector<float> logits, runner.Logits());
     if (repetition == 0) {  // the warm-up
-      expected = runner.logits();
+      expected = std::move(logits);
       continue;
     }
-    if (runner.logits() != expected)
+    if (logits != expected)
       return Fail(Code::kInternal, "{}: repetition {} gave other logits than the first",
                   test.Name(), repetition);
     if (repetition > options.repetitions) continue;

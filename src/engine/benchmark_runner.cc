@@ -53,6 +53,17 @@ Result<std::vector<double>> BenchmarkRunner::Run() {
   return seconds;
 }
 
+Result<std::vector<float>> BenchmarkRunner::Logits() {
+  std::vector<float> logits;
+  for (int64_t row = 0; row < last_.rows; ++row) {
+    TERN_ASSIGN_OR_RETURN(
+        const auto all,
+        LogitRow(session_->decoder(), last_, row, static_cast<size_t>(last_.cols)).All());
+    logits.insert(logits.end(), all.begin(), all.end());
+  }
+  return logits;
+}
+
 Status BenchmarkRunner::Prefill(int32_t sequence, int64_t from, int64_t count,
                                 std::vector<double>& seconds) {
   const int64_t rows = session_->decoder().max_rows();
@@ -87,9 +98,10 @@ Status BenchmarkRunner::Pass(const std::vector<int32_t>& positions,
   const auto start = Clock::now();
   TERN_ASSIGN_OR_RETURN(
       const FloatView logits,
-      session_->decoder().Forward({ids, positions, sequences, tables, wanted}, cache));
+      session_->decoder().Forward(
+          {ids, positions, sequences, tables, wanted, BatchOutput::kTopLogits}, cache));
   seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
-  logits_.assign(logits.data, logits.data + logits.rows * logits.cols);
+  last_ = logits;
   return {};
 }
 

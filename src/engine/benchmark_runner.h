@@ -22,8 +22,8 @@ class BenchmarkRunner {
   Status Prepare(uint64_t seed);
   /// Once after each Prepare: the seconds of each forward pass.
   Result<std::vector<double>> Run();
-  /// Of the last pass, all rows that had any.
-  const std::vector<float>& logits() const { return logits_; }
+  /// Of the last pass, all rows that had any, one after the other. Errors: kDevice.
+  Result<std::vector<float>> Logits();
 
  private:
   BenchmarkRunner(Session& session, const BenchmarkTest& test);
@@ -38,7 +38,7 @@ class BenchmarkRunner {
   std::optional<KvCache> batch_cache_;  // of several sequences; one has the session's
   Rng rng_{0};
   std::vector<std::vector<BlockId>> tables_;  // of the sequences
-  std::vector<float> logits_;
+  FloatView last_;                            // what the last pass returned
 };
 
 }  // namespace tern

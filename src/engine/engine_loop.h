@@ -99,6 +99,7 @@ class EngineLoop {
   void ProposeDrafts();
   void Step();
   Result<FloatView> Forward(const Plan& plan);
+  BatchOutput OutputOf(const Plan& plan);
   void FailPlan(const Plan& plan, const Error& error);
   void NoteBegin(Live& live, Clock::time_point start);
   void NotePass(const Plan& plan, double seconds);

@@ -54,9 +54,22 @@ Result<FloatView> EngineLoop::Forward(const Plan& plan) {
   for (const BlockCopy& copy : plan.copies) TERN_TRY(parts_.cache.CopyBlock(copy.from, copy.to));
   const auto tables = plan.Spans();
   return parts_.executor.Forward(
-      {plan.tokens, plan.positions, plan.sequences, tables, plan.logit_rows,
-       plan.embedding ? BatchOutput::kHidden : BatchOutput::kLogits},
+      {plan.tokens, plan.positions, plan.sequences, tables, plan.logit_rows, OutputOf(plan)},
       parts_.cache);
+}
+
+// Rows one by one cost more than all at once when many answers want all of theirs.
+BatchOutput EngineLoop::OutputOf(const Plan& plan) {
+  if (plan.embedding) return BatchOutput::kHidden;
+  int64_t rows = 0, whole = 0;
+  for (const PlanItem& item : plan.items) {
+    if (item.logits == 0) continue;
+    const Live& live = *Find(item.id);
+    const auto& answer = live.parts[static_cast<size_t>(live.parts_left.at(item.id))].answer;
+    rows += item.logits;
+    if (!answer->TopMayDo()) whole += item.logits;
+  }
+  return 4 * whole > rows ? BatchOutput::kLogits : BatchOutput::kTopLogits;
 }
 
 void EngineLoop::FailPlan(const Plan& plan, const Error& error) {
@@ -121,7 +134,8 @@ void EngineLoop::TakeTokens(const PlanItem& item, std::span<const TokenId> run, 
   std::vector<TokenId> sampled;
   Event event{.index = index};
   for (int64_t i = 0; i < item.logits; ++i) {
-    const auto id = part.answer->Step({logits.Row(item.first_logit + i), vocab}, event);
+    const auto id =
+        part.answer->Step(LogitRow(parts_.executor, logits, item.first_logit + i, vocab), event);
     if (!id) {
       Fail(*live, id.error());
       return;

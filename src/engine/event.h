@@ -18,6 +18,7 @@ struct Event {
   std::vector<TokenId> ids = {};            // of this step; may be ahead of the text
   std::vector<TokenEvent> logprobs = {};    // one for each id, when asked for
   std::optional<FinishReason> finish = {};  // the answer's last event
+  std::string stop = {};                    // with kStopString: which one
   GenerationStats stats = {};               // of the answer so far
   std::optional<Error> error = {};          // instead of finish: the answer can't go on
 

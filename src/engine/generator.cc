@@ -33,8 +33,7 @@ Status Generator::CheckPrompt(std::span<const TokenId> prompt) const {
   return {};
 }
 
-Result<std::span<const float>> Generator::Extend(std::span<const TokenId> ids,
-                                                 const std::atomic<bool>* cancel) {
+Result<LogitRow> Generator::Extend(std::span<const TokenId> ids, const std::atomic<bool>* cancel) {
   FloatView logits;
   const auto chunk = static_cast<size_t>(executor_.max_rows());
   for (size_t done = 0; done < ids.size(); done += chunk) {
@@ -43,12 +42,14 @@ Result<std::span<const float>> Generator::Extend(std::span<const TokenId> ids,
     const SequenceRows rows(part, std::ssize(sequence_), table_);
     const bool is_last = done + part.size() == ids.size();
     TERN_ASSIGN_OR_RETURN(
-        logits, executor_.Forward(is_last ? rows.WantingLast() : rows.Wanting({}), cache_));
+        logits,
+        executor_.Forward(is_last ? rows.WantingLast(BatchOutput::kTopLogits) : rows.Wanting({}),
+                          cache_));
     sequence_.insert(sequence_.end(), part.begin(), part.end());
   }
   // Rows of the embedding beyond the vocabulary are padding and never sampled.
-  return std::span<const float>(
-      logits.data,
+  return LogitRow(
+      executor_, logits, 0,
       static_cast<size_t>(std::min<int64_t>(logits.cols, std::ssize(tokenizer_.spec().tokens))));
 }
 

@@ -43,8 +43,7 @@ class Generator {
  private:
   Status CheckPrompt(std::span<const TokenId> prompt) const;
   /// Runs ids at the end of the sequence; returns logits of the last (vocab).
-  Result<std::span<const float>> Extend(std::span<const TokenId> ids,
-                                        const std::atomic<bool>* cancel);
+  Result<LogitRow> Extend(std::span<const TokenId> ids, const std::atomic<bool>* cancel);
 
   Executor& executor_;
   KvCache& cache_;

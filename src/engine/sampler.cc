@@ -54,16 +54,17 @@ Status CheckSampling(const SamplingParams& p) {
   return CheckRange("repeat_last_n", p.repeat_last_n, 0, std::numeric_limits<int>::max());
 }
 
-void Sampler::Penalize(std::span<float> logits, std::span<const TokenId> history) const {
-  const size_t window = std::min(history.size(), static_cast<size_t>(params_.repeat_last_n));
+std::map<TokenId, int> Sampler::PenaltyCounts(std::span<const TokenId> history) const {
   std::map<TokenId, int> counts;
+  if (!Penalizes()) return counts;
+  const size_t window = std::min(history.size(), static_cast<size_t>(params_.repeat_last_n));
   for (const TokenId id : history.last(window)) ++counts[id];
-  for (const auto& [id, count] : counts) {
-    if (id < 0 || static_cast<size_t>(id) >= logits.size()) continue;
-    float& logit = logits[static_cast<size_t>(id)];
-    logit = logit > 0 ? logit / params_.repeat_penalty : logit * params_.repeat_penalty;
-    logit -= params_.presence_penalty + params_.frequency_penalty * static_cast<float>(count);
-  }
+  return counts;
+}
+
+float Sampler::Penalized(float logit, int count) const {
+  logit = logit > 0 ? logit / params_.repeat_penalty : logit * params_.repeat_penalty;
+  return logit - (params_.presence_penalty + params_.frequency_penalty * static_cast<float>(count));
 }
 
 bool Sampler::Penalizes() const {
@@ -109,7 +110,9 @@ Result<TokenId> Sampler::Sample(std::span<const float> logits, std::span<const T
   }
   if (Penalizes()) {
     const std::span<float> edited = Edit(logits);
-    Penalize(edited, history);
+    for (const auto& [id, count] : PenaltyCounts(history))
+      if (id >= 0 && static_cast<size_t>(id) < edited.size())
+        edited[static_cast<size_t>(id)] = Penalized(edited[static_cast<size_t>(id)], count);
     logits = edited;
   }
   const auto mask = [&] {
@@ -132,6 +135,11 @@ Result<TokenId> Sampler::Sample(std::span<const float> logits, std::span<const T
   const auto all = logits.size();
   SelectBest(logits, params_.top_k > 0 ? std::min(all, static_cast<size_t>(params_.top_k)) : all);
   if (candidates_.empty()) return none();
+  return Draw();
+}
+
+// From the candidates, best first.
+TokenId Sampler::Draw() {
   if (std::isinf(candidates_.front().logit)) return candidates_.front().id;
   const double top = candidates_.front().logit;
   double total = 0;
@@ -154,6 +162,55 @@ Result<TokenId> Sampler::Sample(std::span<const float> logits, std::span<const T
     if (left < 0) return c.id;
   }
   return candidates_.back().id;
+}
+
+bool Sampler::TopMayDo() const {
+  // Edits may only lower logits: then no token outside of the best can become one of them.
+  const bool lowers =
+      params_.repeat_penalty >= 1 && params_.presence_penalty >= 0 &&
+      params_.frequency_penalty >= 0 &&
+      std::all_of(bias_.begin(), bias_.end(), [](const auto& bias) { return bias.second <= 0; });
+  return lowers && (params_.temperature == 0 || (params_.top_k > 0 && params_.top_k <= kTopLogits));
+}
+
+// Biases and penalties. What they lower to `floor` or below may be worse than a token not seen.
+void Sampler::EditTop(float floor, std::span<const TokenId> history) {
+  const auto counts = PenaltyCounts(history);
+  if (bias_.empty() && counts.empty()) return;
+  std::erase_if(candidates_, [&](Candidate& c) {
+    const float before = c.logit;
+    for (const auto& [id, bias] : bias_)
+      if (id == c.id) c.logit += bias;
+    if (const auto at = counts.find(c.id); at != counts.end())
+      c.logit = Penalized(c.logit, at->second);
+    return c.logit != before && !(c.logit > floor);
+  });
+  std::sort(candidates_.begin(), candidates_.end(), Better);
+}
+
+std::optional<TokenId> Sampler::SampleTop(const RankedLogits& top, size_t vocab,
+                                          std::span<const TokenId> history,
+                                          const SampleLimits& limits) {
+  if (top.ids.empty() || !TopMayDo()) return std::nullopt;
+  candidates_.clear();
+  for (size_t i = 0; i < top.ids.size(); ++i) {
+    const TokenId id = top.ids[i];
+    const auto& banned = limits.banned;
+    if (id < 0 || static_cast<size_t>(id) >= vocab || !(top.logits[i] > kNever) ||
+        std::find(banned.begin(), banned.end(), id) != banned.end())
+      continue;
+    candidates_.push_back({id, top.logits[i], 0});
+  }
+  EditTop(top.logits.back(), history);
+  const bool greedy = params_.temperature == 0;
+  const auto wanted = std::min(vocab, greedy ? 1 : static_cast<size_t>(params_.top_k));
+  size_t kept = 0;
+  for (size_t i = 0; i < candidates_.size() && kept < wanted; ++i)
+    if (limits.filter == nullptr || limits.filter->Allows(candidates_[i].id))
+      candidates_[kept++] = candidates_[i];
+  if (kept < wanted || kept == 0) return std::nullopt;
+  candidates_.resize(kept);
+  return greedy ? candidates_.front().id : Draw();
 }
 
 }  // namespace tern

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -9,6 +11,7 @@
 #include "base/result.h"
 #include "base/rng.h"
 #include "base/types.h"
+#include "model/executor.h"
 
 namespace tern {
 
@@ -62,6 +65,14 @@ class Sampler {
   Result<TokenId> Sample(std::span<const float> logits, std::span<const TokenId> history,
                          const SampleLimits& limits = {});
 
+  /// The same draw from the best logits of a row of `vocab`; nothing, and no draw, when those
+  /// aren't enough to know it.
+  std::optional<TokenId> SampleTop(const RankedLogits& top, size_t vocab,
+                                   std::span<const TokenId> history,
+                                   const SampleLimits& limits = {});
+  /// Whether SampleTop has a chance.
+  bool TopMayDo() const;
+
  private:
   struct Candidate {
     TokenId id;
@@ -71,7 +82,10 @@ class Sampler {
 
   static bool Better(const Candidate& a, const Candidate& b);
   bool Penalizes() const;
-  void Penalize(std::span<float> logits, std::span<const TokenId> history) const;
+  std::map<TokenId, int> PenaltyCounts(std::span<const TokenId> history) const;
+  float Penalized(float logit, int count) const;
+  void EditTop(float floor, std::span<const TokenId> history);
+  TokenId Draw();
   std::span<float> Edit(std::span<const float> logits);
   void SelectBest(std::span<const float> logits, size_t count);
 

@@ -1,6 +1,7 @@
 #include "model/decoder.h"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 
 #include "base/math.h"
@@ -62,6 +63,7 @@ Status Decoder::AllocateBuffers() {
       {&normed_, norms_apart ? FloatBytes(rows, widest) : 0},
       {&final_, FloatBytes(logit_rows, cfg_.dim)},
       {&logits_, FloatBytes(logit_rows, cfg_.vocab)},
+      {&top_, be_.ranks_logits() ? 2 * FloatBytes(logit_rows, kTopLogits) : 0},
   };
   for (const auto& w : wanted) {
     TERN_ASSIGN_OR_RETURN(*w.buffer, be_.Allocate(w.bytes));
@@ -157,16 +159,46 @@ Status Decoder::CheckBatch(const Batch& batch, const KvCache& cache) const {
   return {};
 }
 
+PassOutput Decoder::OutputOf(const Batch& batch) const {
+  if (batch.output != PassOutput::kTopLogits || be_.ranks_logits()) return batch.output;
+  return PassOutput::kLogits;
+}
+
 Result<FloatView> Decoder::Forward(const Batch& batch, KvCache& cache) {
   TERN_TRY(CheckBatch(batch, cache));
   const StepInfo step{batch.positions, batch.sequences, batch.tables};
-  const bool logits = batch.output == BatchOutput::kLogits;
+  const PassOutput output = OutputOf(batch);
   TERN_ASSIGN_OR_RETURN(const bool run, be_.BeginPass({batch.tokens, step, batch.logit_rows,
-                                                       x_.as<void>(), cache.Layer(0).k, logits}));
+                                                       x_.as<void>(), cache.Layer(0).k, output}));
   if (run) RunOps(batch, step, cache);
   TERN_TRY(be_.EndPass());
   const auto wanted = static_cast<int64_t>(batch.logit_rows.size());
-  return be_.Fetch(logits ? Rows(logits_, wanted, cfg_.vocab) : Rows(final_, wanted, cfg_.dim));
+  if (output == PassOutput::kHidden) return be_.Fetch(Rows(final_, wanted, cfg_.dim));
+  if (output == PassOutput::kLogits) return be_.Fetch(Rows(logits_, wanted, cfg_.vocab));
+  TERN_TRY(FetchTop(wanted));
+  return FloatView(nullptr, wanted, cfg_.vocab);
+}
+
+Status Decoder::FetchTop(int64_t rows) {
+  TERN_ASSIGN_OR_RETURN(const FloatView top, be_.Fetch(Rows(top_, 2 * rows, kTopLogits)));
+  const auto count = static_cast<size_t>(rows * kTopLogits);
+  top_logits_.assign(top.data, top.data + count);
+  top_ids_.resize(count);
+  if (count > 0) std::memcpy(top_ids_.data(), top.data + count, count * sizeof(TokenId));
+  return {};
+}
+
+RankedLogits Decoder::Top(int64_t row) const {
+  constexpr auto kCount = static_cast<size_t>(kTopLogits);
+  const size_t first = static_cast<size_t>(row) * kCount;
+  return {std::span(top_logits_).subspan(first, kCount),
+          std::span(top_ids_).subspan(first, kCount)};
+}
+
+Result<std::span<const float>> Decoder::AllLogits(int64_t row) {
+  TERN_ASSIGN_OR_RETURN(const FloatView all,
+                        be_.Fetch({logits_.as<float>() + row * cfg_.vocab, 1, cfg_.vocab}));
+  return std::span<const float>(all.data, static_cast<size_t>(all.cols));
 }
 
 void Decoder::RunOps(const Batch& batch, const StepInfo& step, KvCache& cache) {
@@ -182,8 +214,12 @@ void Decoder::RunOps(const Batch& batch, const StepInfo& step, KvCache& cache) {
   const auto wanted = static_cast<int64_t>(batch.logit_rows.size());
   const FloatView last = Rows(final_, wanted, cfg_.dim);
   be_.NormRows(x, batch.logit_rows, model_.output_norm.as<float>(), cfg_.eps, last);
-  if (batch.output == BatchOutput::kLogits)
-    be_.Logits(last, model_.Head(), Rows(logits_, wanted, cfg_.vocab));
+  const PassOutput output = OutputOf(batch);
+  if (output == PassOutput::kHidden) return;
+  const FloatView logits = Rows(logits_, wanted, cfg_.vocab);
+  be_.Logits(last, model_.Head(), logits);
+  if (output == PassOutput::kTopLogits)
+    be_.TopLogits(logits, top_.as<float>(), top_.as<TokenId>() + wanted * kTopLogits);
 }
 
 // One layer. A missing gain means "no norm, quantise only": sub-norms and head norms are data, not

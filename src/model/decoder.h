@@ -27,6 +27,8 @@ class Decoder final : public Executor {
 
   int64_t max_rows() const override { return options_.max_rows; }
   Result<FloatView> Forward(const Batch& batch, KvCache& cache) override;
+  RankedLogits Top(int64_t row) const override;
+  Result<std::span<const float>> AllLogits(int64_t row) override;
 
   /// The shape of a cache of so many blocks for this model.
   KvShape CacheShape(int64_t blocks) const;
@@ -40,6 +42,9 @@ class Decoder final : public Executor {
   Status AllocateBuffers();
   Status CheckBatch(const Batch& batch, const KvCache& cache) const;
   void Layer(const LayerWeights& w, const StepInfo& step, const KvLayer& kv, int64_t rows);
+  /// What the pass does for this wish: only backends that rank logits leave them where they are.
+  PassOutput OutputOf(const Batch& batch) const;
+  Status FetchTop(int64_t rows);
   void RunOps(const Batch& batch, const StepInfo& step, KvCache& cache);
   void Normalize(FloatView x, const Buffer& gain, const LinearInput& out);
   void NormLinear(FloatView x, const Buffer& gain, const MatrixParts& parts, FloatView y);
@@ -68,7 +73,10 @@ class Decoder final : public Executor {
   Buffer normed_;                  // (rows, widest input), when norms are apart
   Buffer final_;                   // (logit rows, dim)
   Buffer logits_;                  // (logit rows, vocab)
+  Buffer top_;                     // (2, logit rows, kTopLogits) best logits, then their ids
   Buffer rope_;                    // (positions, rope dims)
+  std::vector<float> top_logits_;  // of the last pass, on the host: (logit rows, kTopLogits)
+  std::vector<TokenId> top_ids_;
   std::vector<int32_t> all_rows_;  // 0, 1, ..
 };
 

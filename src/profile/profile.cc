@@ -79,8 +79,9 @@ class PhaseRunner {
     auto seconds = runner_.Run();
     if (traced) calls_ = recorder_.Stop();
     TERN_TRY(seconds);
-    if (expected_.empty()) expected_ = runner_.logits();
-    if (runner_.logits() != expected_)
+    TERN_ASSIGN_OR_RETURN(std::vector<float> logits, runner_.Logits());
+    if (expected_.empty()) expected_ = logits;
+    if (logits != expected_)
       return Fail(Code::kInternal, "{}: run '{}' gave other logits than the first", name_, what);
     return seconds;
   }

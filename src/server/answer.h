@@ -37,6 +37,8 @@ struct AnswerContext {
   AnswerHead head;
   /// The texts of the prompts, for `echo`.
   std::vector<std::string> prompts = {};
+  /// Positions of a sequence, for llama-server's form.
+  int64_t context = 0;
 };
 
 /// `request` and `tokenizer` must outlive it.

@@ -1,8 +1,12 @@
 // llama-server's own form, POST /completion.
 #include "server/answer_parts.h"
+#include "server/settings_json.h"
 
 namespace tern {
 namespace {
+
+// A sequence has no place of its own that a client could ask for again: any will do.
+constexpr int kAnySlot = -1;
 
 const char* StopType(FinishReason reason) {
   if (reason == FinishReason::kEndOfText) return "eos";
@@ -58,11 +62,18 @@ class NativeWriter final : public AnswerWriter {
     return json;
   }
 
+  Json Settings() const {
+    Json json = {{"n_ctx", context_.context}, {"model", context_.head.model}};
+    json.update(SettingsJson(request_));
+    return json;
+  }
+
   Json Part(size_t index, std::string_view text, const GenerationStats& stats) {
     Piece piece = std::exchange(pieces_[index], {});
     Json json = {{"index", index},
                  {"content", text},
                  {"tokens", std::move(piece.ids)},
+                 {"id_slot", kAnySlot},
                  {"tokens_predicted", stats.generated_tokens},
                  {"tokens_evaluated", stats.prompt_tokens}};
     if (request_.logprobs) json["completion_probabilities"] = std::move(piece.probabilities);
@@ -74,9 +85,12 @@ class NativeWriter final : public AnswerWriter {
     Json json = Part(index, text, choice.stats);
     json["stop"] = true;
     json["stop_type"] = StopType(choice.finish);
+    json["stopping_word"] = choice.stop;
     json["model"] = context_.head.model;
+    json["generation_settings"] = Settings();
     json["prompt"] = context_.prompts[index];
-    json["truncated"] = false;  // what doesn't fit is refused
+    json["has_new_line"] = choice.content.find('\n') != std::string::npos;
+    json["truncated"] = choice.finish == FinishReason::kContext;
     json["tokens_cached"] = choice.stats.cached_tokens;
     json["timings"] = TimingsJson(choice.stats);
     return json;

@@ -18,6 +18,7 @@ ToolCallReader::Found ChoiceState::Take(const Event& event) {
     found.content += rest.content;
     std::move(rest.calls.begin(), rest.calls.end(), std::back_inserter(found.calls));
     finish = *event.finish;
+    stop = event.stop;
     stats = event.stats;
   }
   content += found.content;

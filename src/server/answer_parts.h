@@ -19,6 +19,7 @@ struct ChoiceState {
   std::string content;
   std::vector<ToolCall> calls;
   FinishReason finish = FinishReason::kLength;
+  std::string stop;  // with kStopString: which one
   GenerationStats stats;
 };
 

@@ -120,8 +120,11 @@ std::span<const Api::Route> Api::Routes() {
   constexpr auto kProps = +[](Api&, Loaded* loaded, HttpRequest) -> Reply {
     return JsonReply(loaded->service.Props());
   };
-  constexpr auto kSlots = +[](Api&, Loaded* loaded, HttpRequest) -> Reply {
-    return JsonReply(RenderSlots(loaded->engine.Stats(), loaded->slots, loaded->engine.context()));
+  constexpr auto kSlots = +[](Api&, Loaded* loaded, HttpRequest request) -> Reply {
+    const EngineStats stats = loaded->engine.Stats();
+    if (request.query == "fail_on_no_slot=1" && stats.running >= loaded->slots)
+      return ErrorReply({503, "no slot available"});
+    return JsonReply(RenderSlots(stats, loaded->slots, loaded->engine.context()));
   };
   constexpr auto kMetrics = +[](Api& api, Loaded* loaded, HttpRequest) -> Reply {
     std::optional<EngineStats> stats;

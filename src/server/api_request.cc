@@ -114,6 +114,13 @@ ApiStatus ReadCompletion(const Json& body, ApiRequest& request) {
   return {};
 }
 
+ApiStatus ReadNative(const Json& body, ApiRequest& request) {
+  TERN_TRY_API(ReadPrompts(body, request.prompts));
+  // Any slot is as good as the one asked for: what it would have kept is in the prefix cache.
+  int64_t slot = -1;
+  return ReadInteger({body, "id_slot"}, -1, std::numeric_limits<int>::max(), slot);
+}
+
 }  // namespace
 
 ApiStatus ReadIds(const Json& value, const std::string& field, std::vector<TokenId>& out) {
@@ -140,7 +147,7 @@ ApiResult<ApiRequest> ParseRequest(Endpoint endpoint, std::string_view body) {
       TERN_TRY_API(ReadCompletion(*json, request));
       break;
     case Endpoint::kNative:
-      TERN_TRY_API(ReadPrompts(*json, request.prompts));
+      TERN_TRY_API(ReadNative(*json, request));
       break;
     case Endpoint::kChat:
       TERN_TRY_API(ReadChat(*json, request));

@@ -16,6 +16,7 @@ struct HttpRequest {
   std::string client;  // its address
   std::string method;  // "GET"
   std::string path;    // without the query
+  std::string query;   // what stands behind the first '?'; not decoded
   std::string body;
   std::vector<std::pair<std::string, std::string>> fields;  // of the header
 

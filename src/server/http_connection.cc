@@ -208,7 +208,9 @@ HttpRequest HttpConnection::ToRequest(Parser& parser) const {
   request.id = request_id_;
   request.client = client_;
   request.method = View(message.method_string());
-  request.path = target.substr(0, target.find('?'));
+  const size_t end = std::min(target.find('?'), target.size());
+  request.path = target.substr(0, end);
+  request.query = target.substr(std::min(end + 1, target.size()));
   request.body = std::move(message.body());
   for (const auto& field : message)
     request.fields.emplace_back(View(field.name_string()), View(field.value()));

@@ -67,7 +67,7 @@ ApiResult<std::unique_ptr<HttpReply>> ModelService::Generate(Endpoint endpoint,
   if (!grammar) return tl::unexpected(std::move(grammar.error()));
   request.generation.grammar = *std::move(grammar);
 
-  AnswerContext context{.head = NewHead(endpoint)};
+  AnswerContext context{.head = NewHead(endpoint), .context = engine_.context()};
   std::vector<RequestHandle> handles;
   for (std::vector<TokenId>& prompt : *prompts) {
     if (request.echo || endpoint == Endpoint::kNative)

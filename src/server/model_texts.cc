@@ -7,6 +7,7 @@
 #include "server/chat_prompt.h"
 #include "server/generation_reply.h"
 #include "server/model_service.h"
+#include "server/settings_json.h"
 #include "tokenizer/utf8.h"
 
 namespace tern {
@@ -176,7 +177,11 @@ std::string ModelService::Models() const {
 }
 
 std::string ModelService::Props() const {
-  const SamplingParams defaults;
+  ApiRequest defaults;
+  defaults.endpoint = Endpoint::kNative;
+  (void)ReadGeneration(Json::object(), defaults);  // an object without fields is legal
+  Json params = SettingsJson(defaults);
+  params["seed"] = -1;  // another one each time
   const TokenizerSpec& spec = engine_.tokenizer().spec();
   const auto spelling = [&](std::optional<TokenId> id) {
     return id ? engine_.tokenizer().Piece(*id, true) : std::string();
@@ -184,24 +189,25 @@ std::string ModelService::Props() const {
   // The file's name alone: where it lies is nobody's business.
   const std::string file = std::filesystem::path(engine_.source().path()).filename().string();
   return Dump({{"default_generation_settings",
-                {{"n_ctx", engine_.context()},
-                 {"params",
-                  {{"temperature", defaults.temperature},
-                   {"top_k", defaults.top_k},
-                   {"top_p", defaults.top_p},
-                   {"min_p", defaults.min_p},
-                   {"repeat_penalty", defaults.repeat_penalty},
-                   {"presence_penalty", defaults.presence_penalty},
-                   {"frequency_penalty", defaults.frequency_penalty},
-                   {"repeat_last_n", defaults.repeat_last_n}}}}},
+                {{"id", 0},
+                 {"n_ctx", engine_.context()},
+                 {"is_processing", false},
+                 {"params", std::move(params)}}},
                {"total_slots", options_.slots},
                {"model_alias", options_.model},
                {"model_path", file},
                {"modalities", {{"vision", false}, {"audio", false}}},
+               {"endpoint_slots", true},
+               {"endpoint_props", false},  // nothing can be changed
+               {"endpoint_metrics", true},
                {"chat_template", spec.chat_template},
+               {"chat_template_caps",
+                {{"supports_tools", template_.takes_tools()},
+                 {"supports_tool_calls", template_.takes_tools()}}},
                {"bos_token", spelling(spec.bos)},
                {"eos_token", spelling(spec.eos)},
-               {"build_info", options_.build}});
+               {"build_info", options_.build},
+               {"is_sleeping", false}});
 }
 
 }  // namespace tern

@@ -33,6 +33,9 @@ ApiStatus ReadLengths(const Json& body, ApiRequest& request) {
   // Each newer name wins over the older ones.
   for (const char* name : {"n_predict", "max_tokens", "max_completion_tokens", "max_output_tokens"})
     TERN_TRY_API(ReadLimit(body, name, generation.max_tokens));
+  // In llama-server's own form its own name does.
+  if (request.endpoint == Endpoint::kNative)
+    TERN_TRY_API(ReadLimit(body, "n_predict", generation.max_tokens));
   TERN_TRY_API(ReadInteger({body, "min_tokens"}, 0, kUnlimited, generation.min_tokens));
   return ReadBool({body, "ignore_eos"}, generation.ignore_eos);
 }

@@ -108,6 +108,7 @@ class Limits(CliTest):
             self.assertEqual((status, headers["Retry-After"]), (429, "1"), answer)
             self.assertEqual(answer["error"]["type"], "rate_limit_error")
             self.assertEqual(server.request("GET", "/health")[0], 200)
+            self.assertEqual(server.request("GET", "/slots?fail_on_no_slot=1")[0], 503)
             busy.close()
             self.assertTrue(waiting.recv(4096).startswith(b"HTTP/1.1 200 "))
         self.assertEqual(server.stop(), 0)

@@ -111,10 +111,29 @@ class Completions(ServeTest):
         self.assertEqual(events[-1]["tokens_evaluated"], openai["usage"]["prompt_tokens"])
         word = self.post("/completion", {**body, "stop": [whole["content"][4:8]]})
         self.assertEqual((word["content"], word["stop_type"]), (whole["content"][:4], "word"))
+        self.assertEqual((word["stopping_word"], whole["stopping_word"]), (whole["content"][4:8], ""))
         both = self.post("/completion", {**body, "prompt": [PROMPT, PROMPT], "n_probs": 2})
         self.assertEqual([a["content"] for a in both], [whole["content"]] * 2)
         self.assertEqual([p["id"] for p in both[1]["completion_probabilities"]], whole["tokens"])
         self.refused({"prompt": PROMPT, "n_predict": "x"}, "n_predict", "/completion")
+        self.refused({"prompt": PROMPT, "id_slot": "x"}, "id_slot", "/completion")
+
+    def test_llama_servers_settings_sent_back_ask_for_the_same_answer(self):
+        body = {"prompt": PROMPT, "n_predict": 12, "temperature": 1.5, "top_k": 9, "top_p": 0.75, "min_p": 0.125,
+                "repeat_penalty": 1.25, "repeat_last_n": 5, "presence_penalty": 0.5, "frequency_penalty": 0.25,
+                "min_tokens": 3, "ignore_eos": True, "stop": ["\x01"], "logit_bias": [[5, 1.5], [6, False]],
+                "n_probs": 2, "id_slot": 3}
+        for fields in ({}, {"grammar": 'root ::= [a-z ]+'}, {"json_schema": {"enum": ["yes", "no"]}},
+                       {"response_format": {"type": "json_object"}}):
+            first = self.post("/completion", {**body, **fields})
+            settings = first["generation_settings"]
+            for key, value in {**body, **fields}.items():
+                if key not in ("prompt", "id_slot"):
+                    self.assertEqual(settings[key], value, key)
+            self.assertEqual((settings["n_ctx"], settings["model"]), (CONTEXT, first["model"]))
+            again = self.post("/completion", {"prompt": PROMPT, **settings})
+            self.assertEqual((again["content"], again["tokens"]), (first["content"], first["tokens"]))
+            self.assertEqual(again["generation_settings"], settings)
 
     def test_echo_puts_the_prompt_first(self):
         body = {"prompt": PROMPT, "max_tokens": 4, "temperature": 0}
@@ -288,9 +307,16 @@ class Others(ServeTest):
         props = self.get("/props")
         self.assertEqual(props["model_alias"], models[0]["id"])
         self.assertEqual(props["default_generation_settings"]["n_ctx"], CONTEXT)
+        params = props["default_generation_settings"]["params"]
+        given = self.post("/completion", {"prompt": PROMPT, "n_predict": 1, "seed": 1})["generation_settings"]
+        changed = {"n_predict": -1, "max_tokens": -1, "seed": -1}
+        self.assertEqual({**given, **changed}, {"n_ctx": CONTEXT, "model": props["model_alias"], **params})
+        self.assertEqual(self.post("/completion", {"prompt": PROMPT, **params, "n_predict": 1})["stop_type"], "limit")
+        self.assertEqual(props["chat_template_caps"]["supports_tools"], "tools" in props["chat_template"])
         self.assertNotIn("/", props["model_path"])
         slots = self.get("/slots")
         self.assertEqual([s["id"] for s in slots], list(range(props["total_slots"])))
+        self.assertEqual(self.get("/slots?fail_on_no_slot=1"), slots)
 
     def test_metrics_count(self):
         before = self.server.metrics()

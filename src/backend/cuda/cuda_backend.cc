@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backend/cuda/device_context.h"
+#include "backend/cuda/device_limits.h"
 #include "backend/cuda/kernels/attention.h"
 #include "backend/cuda/kernels/head.h"
 #include "backend/cuda/kernels/linear.h"
@@ -63,7 +64,13 @@ class CudaBackend final : public Backend {
     return {{"device", stats.used, stats.reserved}};
   }
   int64_t pass_rows() const override { return kPassRows; }
+  bool ranks_logits() const override { return true; }
   std::optional<uint64_t> free_memory() const override { return context_->FreeMemory(); }
+
+  Result<std::optional<DeviceLimits>> MeasureLimits() override {
+    TERN_TRY(Synchronize());
+    return cuda::MeasureDeviceLimits(*context_);
+  }
 
   Result<Buffer> Allocate(size_t bytes) override { return context_->Allocate(bytes); }
   Result<Buffer> Upload(std::span<const float> values) override {
@@ -115,7 +122,7 @@ class CudaBackend final : public Backend {
         const PassRecorder::Action action,
         recorder_.Begin(*context_, {std::ssize(pass.tokens), std::ssize(pass.logit_rows),
                                     inputs_.singles(), inputs_.runs(), inputs_.alone(),
-                                    ChunkPositions(), pass.buffers, pass.cache, pass.logits}));
+                                    ChunkPositions(), pass.buffers, pass.cache, pass.output}));
     recording_ = action == PassRecorder::Action::kRecord;
     if (action == PassRecorder::Action::kReplayed) in_pass_ = false;
     return action != PassRecorder::Action::kReplayed;
@@ -238,6 +245,15 @@ class CudaBackend final : public Backend {
                   .scratch = head_scratch_.as<void>()},
                  Next());
     context_->NoteLaunch("Logits");
+  }
+
+  void TopLogits(FloatView logits, float* values, TokenId* ids) noexcept override {
+    static_assert(kTopLogits <= cuda::kMaxTop);
+    const int rows = Int(logits.rows), vocab = Int(logits.cols);
+    if (rows == 0 || !Grow(top_scratch_, cuda::TopScratchBytes(rows, vocab, kTopLogits))) return;
+    cuda::TopLogits(logits.data, logits.stride, rows, vocab, kTopLogits, values, ids,
+                    top_scratch_.as<void>(), Next());
+    context_->NoteLaunch("TopLogits");
   }
 
   Status Synchronize() override {
@@ -378,7 +394,7 @@ class CudaBackend final : public Backend {
   bool in_pass_ = false;
   bool recording_ = false;
   int run_rows_ = 16;
-  Buffer attention_scratch_, head_scratch_;
+  Buffer attention_scratch_, head_scratch_, top_scratch_;
   cuda::PinnedBuffer fetched_;
   Status fault_;  // the first of an operation that could not be put on the stream
 };

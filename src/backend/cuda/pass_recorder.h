@@ -23,7 +23,7 @@ struct PassShape {
   int chunk_positions = 0;
   const void* buffers = nullptr;
   const void* cache = nullptr;
-  bool logits = true;
+  PassOutput output = PassOutput::kLogits;
 
   auto operator<=>(const PassShape&) const = default;
 };

@@ -100,4 +100,8 @@ OpCost CostOfLogits(int64_t rows, const TokenTable& table, bool int8) {
       2 * rows * table.rows() * table.cols(), int8 ? OpNumbers::kInt8 : OpNumbers::kFloat);
 }
 
+OpCost CostOfTopLogits(int64_t rows, int64_t vocab) {
+  return Cost(rows * (vocab + 2 * kTopLogits) * kFloatBytes, rows * vocab, OpNumbers::kFloat);
+}
+
 }  // namespace tern

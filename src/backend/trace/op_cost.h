@@ -36,5 +36,6 @@ OpCost CostOfGatedActivation(int64_t rows, int64_t cols);
 OpCost CostOfNormRows(int64_t rows, int64_t cols);
 /// int8: the table is kept as TableForm::kInt8.
 OpCost CostOfLogits(int64_t rows, const TokenTable& table, bool int8);
+OpCost CostOfTopLogits(int64_t rows, int64_t vocab);
 
 }  // namespace tern

@@ -20,7 +20,9 @@ class TraceBackend final : public Backend {
   Result<Buffer> Allocate(size_t bytes) override { return inner_->Allocate(bytes); }
   Result<Buffer> Upload(std::span<const float> values) override { return inner_->Upload(values); }
   int64_t pass_rows() const override { return inner_->pass_rows(); }
+  bool ranks_logits() const override { return inner_->ranks_logits(); }
   std::optional<uint64_t> free_memory() const override { return inner_->free_memory(); }
+  Result<std::optional<DeviceLimits>> MeasureLimits() override { return inner_->MeasureLimits(); }
   void Write(std::span<const std::byte> from, void* to) noexcept override {
     inner_->Write(from, to);
   }
@@ -116,6 +118,12 @@ class TraceBackend final : public Backend {
         "Logits", x.rows, &table,
         [&] { return CostOfLogits(x.rows, table, int8_tables_.contains(&table)); },
         [&] { inner_->Logits(x, table, logits); });
+  }
+  void TopLogits(FloatView logits, float* values, TokenId* ids) noexcept override {
+    Timed(
+        "TopLogits", logits.rows, nullptr,
+        [&] { return CostOfTopLogits(logits.rows, logits.cols); },
+        [&] { inner_->TopLogits(logits, values, ids); });
   }
   Status Synchronize() override {
     Status now = inner_->Synchronize();

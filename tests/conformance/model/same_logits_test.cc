@@ -12,6 +12,7 @@
 #include "engine/session.h"
 #include "registry/registry.h"
 #include "support/golden.h"
+#include "support/ranking_executor.h"
 #include "support/tiny_checkpoint.h"
 
 namespace tern {
@@ -153,6 +154,44 @@ TEST_P(SameLogitsOnGpu, NearTheReferenceAtEveryLevel) {
   }
   EXPECT_TRUE(all[0] == all[1]);
   EXPECT_TRUE(Logits("cuda", 1) == all[2]) << "twice";
+}
+
+// The same pass twice: all logits, and those that may stay; a third time, when it may be a
+// recording.
+TEST_P(SameLogitsOnGpu, TheBestAreThoseOfAllLogits) {
+  auto there = CreateBackend("cuda", {});
+  if (!there) GTEST_SKIP() << there.error().message;
+  const auto session = Session::Open(std::move(*there), {.model = model_,
+                                                         .need_tokenizer = false,
+                                                         .activations = GetParam().activations,
+                                                         .kv = GetParam().kv,
+                                                         .logit_rows = 16});
+  ASSERT_TRUE(session) << session.error().message;
+  Decoder& decoder = (*session)->decoder();
+  const std::vector<TokenId> ids = {7, 3, 11, 40, 2};
+  const auto table = IdentityTable((*session)->context());
+  const SequenceRows rows(ids, 0, table);
+  const std::vector<int32_t> wanted = {1, 4};
+  const auto logits = decoder.Forward(rows.Wanting(wanted), (*session)->cache());
+  ASSERT_TRUE(logits) << logits.error().message;
+  const auto vocab = static_cast<size_t>(logits->cols);
+  std::vector<std::vector<float>> expected;
+  for (int64_t r = 0; r < 2; ++r) expected.emplace_back(logits->Row(r), logits->Row(r) + vocab);
+  for (int time = 0; time < 4; ++time) {
+    const auto top =
+        decoder.Forward(rows.Wanting(wanted, BatchOutput::kTopLogits), (*session)->cache());
+    ASSERT_TRUE(top) << top.error().message;
+    ASSERT_EQ(top->data, nullptr);
+    for (int64_t r = 0; r < 2; ++r) {
+      const LogitRow row(decoder, *top, r, vocab);
+      const test::SortedTop sorted(expected[static_cast<size_t>(r)], kTopLogits);
+      EXPECT_TRUE(std::ranges::equal(row.Top().ids, sorted.ids)) << "row " << r;
+      EXPECT_TRUE(std::ranges::equal(row.Top().logits, sorted.logits)) << "row " << r;
+    }
+    const auto all = LogitRow(decoder, *top, 1, vocab).All();
+    ASSERT_TRUE(all) << all.error().message;
+    EXPECT_TRUE(std::ranges::equal(*all, expected[1]));
+  }
 }
 
 const auto kModels = testing::Values(

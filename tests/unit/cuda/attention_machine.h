@@ -121,6 +121,12 @@ inline std::vector<float> Random(size_t n, unsigned seed, float scale = 1.0f) {
   return x;
 }
 
+// Whether the kernels with mma take it.
+inline bool Tiled(const Shape& shape) {
+  return shape.type != KvType::kF32 &&
+         (shape.head_dim == 64 || shape.head_dim == 128 || shape.head_dim == 256);
+}
+
 // A pass on the device.
 class Machine {
  public:
@@ -216,13 +222,24 @@ class Machine {
     DeviceStep step = step_;
     step.single_rows = rows.get();
     step.runs = run_rows.get();
-    if (fused)
-      RopeAttention(rope_, args, step, kv_, {});
-    else
-      Attention(args, step, kv_, {});
-    Expect(cudaGetLastError());
-    Expect(cudaDeviceSynchronize());
-    return out.Get();
+    // On a GPU of how many multiprocessors decides which kernel takes single rows.
+    const auto attend = [&](int multiprocessors) {
+      const Launch launch{.multiprocessors = multiprocessors};
+      if (fused)
+        RopeAttention(rope_, args, step, kv_, launch);
+      else
+        Attention(args, step, kv_, launch);
+      Expect(cudaGetLastError());
+      Expect(cudaDeviceSynchronize());
+      return out.Get();
+    };
+    const std::vector<float> result = attend(1 << 20);
+    if (Tiled(shape_) && !singles.empty()) {
+      Expect(cudaMemset(out.get(), 0xff, out.bytes()));
+      const std::vector<float> other = attend(0);
+      EXPECT_EQ(std::memcmp(result.data(), other.data(), out.bytes()), 0) << "many rows or few";
+    }
+    return result;
   }
 
   Shape shape_;
@@ -256,11 +273,6 @@ inline double Element(const Shape& shape, const uint8_t* piece, int p, int d) {
   }
   std::memcpy(&x, piece + PieceElementBytes(shape.type, shape.head_dim) + p * 4, 4);
   return static_cast<double>(static_cast<int8_t>(piece[at])) * x;
-}
-
-inline bool Tiled(const Shape& shape) {
-  return shape.type != KvType::kF32 &&
-         (shape.head_dim == 64 || shape.head_dim == 128 || shape.head_dim == 256);
 }
 
 // Attention of a row in double precision over what the cache holds, with the query rounded as the

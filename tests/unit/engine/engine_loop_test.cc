@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "support/alphabet.h"
+#include "support/ranking_executor.h"
 
 namespace tern {
 namespace {
@@ -353,6 +354,58 @@ TEST_F(EngineLoopTest, GuessesFromThePromptSavePasses) {
   EXPECT_GT(ended.stats.accepted_tokens, 15);
   EXPECT_LT(ended.events, 10);
   ExpectClean();
+}
+
+// Logits that stay on a device, of which most answers need only the best: the same texts. Twelve
+// requests at once, one kind each.
+TEST(EngineLoopRanking, AnswersAreTheSameWhereLogitsStay) {
+  constexpr int64_t kBlocks = 64;
+  const auto tokenizer = test::AlphabetTokenizer();
+  const auto backend = CreateReferenceBackend(1);
+  test::RandomLogitsExecutor executor(test::kAlphabetVocab);
+  const auto run = [&](Executor& with, int kinds_first, int kinds) {
+    auto cache = KvCache::Create(*backend, {1, kBlocks, 1, 2, KvType::kF32});
+    EXPECT_TRUE(cache);
+    LoopOptions options;
+    options.scheduler.blocks = kBlocks;
+    options.scheduler.token_budget = options.scheduler.logit_rows = 64;
+    options.scheduler.context = 64;
+    EngineLoop loop({with, *cache, *tokenizer, test::kAlphabetVocab}, options);
+    std::vector<RequestHandle> handles;
+    for (int i = kinds_first; i < kinds_first + kinds; ++i) {
+      Request request;
+      request.prompt = {i % 26 + 1, 5, 7};
+      request.options.max_tokens = 40;
+      request.options.ignore_eos = true;
+      request.options.sampling = {.temperature = i % 2 == 0 ? 0.0f : 1.0f,
+                                  .top_k = i % 3 + 2,
+                                  .seed = static_cast<uint64_t>(i)};
+      if (i == 3) request.options.sampling.repeat_penalty = 1.2f;
+      if (i == 5) request.options.sampling.top_k = 0;
+      if (i == 7) request.options.top_logprobs = 2;
+      if (i == 8) request.options.logit_bias = {{3, -100.0f}, {4, -1.0f}};
+      if (i == 9) request.options.min_tokens = 10;
+      auto handle = loop.Submit(std::move(request));
+      EXPECT_TRUE(handle) << handle.error().message;
+      handles.push_back(std::move(*handle));
+    }
+    std::vector<std::vector<TokenId>> ids;
+    for (RequestHandle& handle : handles) {
+      const Ended ended = ReadAll(handle)[0];
+      EXPECT_FALSE(ended.error) << ended.error->message;
+      ids.push_back(ended.ids);
+    }
+    return ids;
+  };
+  test::RankingExecutor ranking(executor, 8);
+  EXPECT_EQ(run(ranking, 0, 12), run(executor, 0, 12));
+  EXPECT_GT(ranking.asked, 200);
+  EXPECT_LT(ranking.fetched, ranking.asked / 2);
+  EXPECT_GT(ranking.fetched, 0);
+  // One that wants all of its logits every time gets them with the pass.
+  test::RankingExecutor alone(executor, 8);
+  EXPECT_EQ(run(alone, 7, 1), run(executor, 7, 1));
+  EXPECT_EQ(alone.asked, 0);
 }
 
 }  // namespace

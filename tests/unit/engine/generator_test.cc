@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "backend/reference/reference_backend.h"
+#include "support/ranking_executor.h"
 
 namespace tern {
 namespace {
@@ -114,6 +115,14 @@ TEST_F(GeneratorTest, TextHeldBackForAStopStringComesOutAtTheEnd) {
   EXPECT_EQ(streamed_, "wxyz");
 }
 
+TEST_F(GeneratorTest, AStopStringFoundInTheRestEndsTheTextToo) {
+  options_.stop = {"yz!", "z"};
+  const auto result = Run("v");
+  ASSERT_TRUE(result);
+  EXPECT_EQ(streamed_, "wxy");
+  EXPECT_EQ(result->finish, FinishReason::kStopString);
+}
+
 TEST_F(GeneratorTest, EndsWhenTheContextIsFull) {
   options_.ignore_eos = true;
   options_.max_tokens = 1000;
@@ -154,6 +163,18 @@ TEST_F(GeneratorTest, BadPromptsAreErrors) {
             "the prompt has 40 tokens, expected fewer than the context of 40");
   const std::vector<TokenId> odd = {kVocab};
   EXPECT_FALSE(generator_->Generate(odd, options_, {}));
+}
+
+TEST_F(GeneratorTest, TheBestLogitsOfADeviceWillDo) {
+  const auto expected = Run("uvw");
+  ASSERT_TRUE(expected);
+  AlphabetExecutor executor;
+  test::RankingExecutor ranking(executor, 4);
+  generator_.emplace(ranking, *cache_, *tokenizer_, kVocab, kContext);
+  const auto result = Run("uvw");
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(result->ids, expected->ids);
+  EXPECT_EQ(ranking.fetched, 0);
 }
 
 }  // namespace

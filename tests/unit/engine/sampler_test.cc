@@ -8,6 +8,8 @@
 #include <map>
 #include <numeric>
 
+#include "support/ranking_executor.h"
+
 namespace tern {
 namespace {
 
@@ -156,6 +158,64 @@ TEST(CheckSampling, NamesWhatIsOutOfRange) {
   EXPECT_EQ(status.error().message, "top_p: found 1.5, expected 0 to 1");
   EXPECT_FALSE(CheckSampling({.temperature = -1}));
   EXPECT_FALSE(CheckSampling({.temperature = std::numeric_limits<float>::quiet_NaN()}));
+}
+
+class EvenOnly final : public TokenFilter {
+ public:
+  bool Allows(TokenId id) const override { return id % 2 == 0; }
+  void Mask(std::span<float> logits) const override {
+    for (size_t i = 1; i < logits.size(); i += 2)
+      logits[i] = -std::numeric_limits<float>::infinity();
+  }
+};
+
+// Oracle: the draw from all logits. Coarse logits, so that many are equal; padding behind the
+// vocabulary; whatever edits them.
+TEST(Sampler, TheBestLogitsGiveTheSameDrawOrNone) {
+  constexpr size_t kVocab = 190;
+  constexpr int kTrials = 20000;
+  Rng rng(8);
+  const auto chance = [&rng](uint64_t one_in) { return rng.Next() % one_in == 0; };
+  const auto token = [&rng] { return static_cast<TokenId>(rng.Next() % 220); };
+  const EvenOnly filter;
+  int drawn = 0, undecided = 0;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    std::vector<float> logits(kVocab + 10);
+    const uint64_t steps = chance(2) ? 30 : 3000;
+    for (float& logit : logits) logit = static_cast<float>(rng.Next() % steps) / 10 - 1;
+    if (chance(4)) logits[rng.Next() % kVocab] = std::numeric_limits<float>::quiet_NaN();
+    if (chance(9)) logits[rng.Next() % kVocab] = std::numeric_limits<float>::infinity();
+    const test::SortedTop top(logits, chance(2) ? 64 : 12);
+    SamplingParams params{.temperature = chance(2) ? 0.0f : 1.0f,
+                          .top_k = static_cast<int>(rng.Next() % 20),
+                          .seed = rng.Next()};
+    if (chance(3)) params.repeat_penalty = chance(4) ? 0.7f : 1.3f;
+    if (chance(3)) params.presence_penalty = chance(4) ? -0.5f : 0.5f;
+    if (chance(3)) params.frequency_penalty = 0.25f;
+    LogitBias bias;
+    if (chance(3)) bias = {{token() % 190, -3.0f}, {top.ids[0] % 190, -100.0f}};
+    if (chance(9)) bias.emplace_back(token() % 190, 5.0f);
+    std::vector<TokenId> history(rng.Next() % 40), banned;
+    for (TokenId& id : history) id = chance(2) ? top.ids[rng.Next() % 12] : token();
+    if (chance(3)) banned = {top.ids[0] % 190, token() % 190};
+    const SampleLimits limits{banned, chance(3) ? &filter : nullptr};
+
+    Sampler from_top(params, bias), from_all(params, bias);
+    const auto got = from_top.SampleTop({top.logits, top.ids}, kVocab, history, limits);
+    const auto want = from_all.Sample(std::span(logits).first(kVocab), history, limits);
+    if (!got) {
+      ++undecided;
+      continue;
+    }
+    ++drawn;
+    ASSERT_TRUE(want);
+    ASSERT_EQ(*got, *want) << "trial " << trial;
+    // Both have drawn as often.
+    if (params.temperature == 0) continue;
+    ASSERT_EQ(*from_top.Sample(logits, history), *from_all.Sample(logits, history));
+  }
+  EXPECT_GT(drawn, kTrials / 4);
+  EXPECT_GT(undecided, kTrials / 20);
 }
 
 }  // namespace

@@ -178,6 +178,34 @@ TEST_F(Answers, AResponseThatCallsATool) {
   EXPECT_EQ(output[0]["arguments"], "{}");
 }
 
+TEST_F(Answers, OfLlamaServersFormSayWhichStringEndedThem) {
+  const auto writer = Writer(Endpoint::kNative, R"(,"stream":true,"stop":["x"],"seed":4)");
+  const auto parts = Objects(writer->Feed(0, Text("b\n")));
+  ASSERT_EQ(parts.size(), 1u);
+  EXPECT_EQ(parts[0]["stop"], false);
+  EXPECT_EQ(parts[0]["id_slot"], -1);
+  EXPECT_FALSE(parts[0].contains("generation_settings"));
+  Event end = End(FinishReason::kStopString);
+  end.stop = "x";
+  const Json last = Objects(writer->Feed(0, end)).at(0);
+  EXPECT_EQ(last["stop_type"], "word");
+  EXPECT_EQ(last["stopping_word"], "x");
+  EXPECT_EQ(last["has_new_line"], true);
+  EXPECT_EQ(last["truncated"], false);
+  EXPECT_EQ(last["generation_settings"]["stop"], Json::parse(R"(["x"])"));
+  EXPECT_EQ(last["generation_settings"]["n_predict"], -1);
+}
+
+TEST_F(Answers, OfLlamaServersFormSayThatTheContextWasFull) {
+  const auto writer = Writer(Endpoint::kNative, "");
+  writer->Feed(0, End(FinishReason::kContext));
+  const Json answer = Json::parse(writer->Finish());
+  EXPECT_EQ(answer["truncated"], true);
+  EXPECT_EQ(answer["stop_type"], "limit");
+  EXPECT_EQ(answer["stopping_word"], "");
+  EXPECT_EQ(answer["has_new_line"], false);
+}
+
 TEST_F(Answers, AFailureInAStreamIsAnEvent) {
   const auto writer = Writer(Endpoint::kChat, R"(,"stream":true)");
   const auto objects = Objects(writer->Break({503, "the server is stopping"}));

@@ -85,6 +85,12 @@ TEST(ParseRequest, MaxCompletionTokensIsTheNewerNameAndWins) {
   EXPECT_EQ(request.generation.max_tokens, 4);
 }
 
+TEST(ParseRequest, InLlamaServersFormItsOwnNameWins) {
+  const char* both = R"({"prompt":"a","max_tokens":3,"n_predict":4})";
+  EXPECT_EQ(Accepted(Endpoint::kNative, both).generation.max_tokens, 4);
+  EXPECT_EQ(Accepted(Endpoint::kCompletion, both).generation.max_tokens, 3);
+}
+
 TEST(ParseRequest, AStopMayBeOneString) {
   EXPECT_THAT(Accepted(Endpoint::kCompletion, R"({"prompt":"a","stop":"\n"})").generation.stop,
               ElementsAre("\n"));

@@ -72,6 +72,10 @@ void AttentionSingles(const AttentionArgs& args, const RopeArgs* rope, const Dev
   for (int first = 0; first < args.singles; first += slice) {
     split.first_single = first;
     const int singles = std::min(slice, args.singles - first);
+    if (StreamsSingles(kv, split.tiles, singles, launch)) {
+      StreamSingles(split, rope, singles, launch);
+      continue;
+    }
     switch (kv.type) {
       case KvType::kF16:
         StartFor<__half>(split, rope, singles, launch);

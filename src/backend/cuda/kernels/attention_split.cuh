@@ -25,6 +25,11 @@ struct SplitArgs {
   float2* sums;      // (singles, chunks, heads): largest score, sum of weights
 };
 
+/// Whether attention_stream.cu is the faster one: enough items that every multiprocessor has
+/// several; and its launch.
+bool StreamsSingles(const KvArgs& kv, int tiles, int singles, const Launch& launch);
+void StreamSingles(const SplitArgs& args, bool fused, int singles, const Launch& launch);
+
 template <int D>
 struct SplitShared {
   uint16_t v[kChunk * D];
@@ -111,12 +116,12 @@ struct SplitBlock<int8_t, D> {
 };
 
 /// The CTA that ends last merges the chunks of its row and heads.
-template <int D>
+template <int D, int kWarps>
 __device__ __forceinline__ void MergeChunks(const SplitArgs& args, int first_head, int heads,
                                             int chunks, float* out) {
   const int64_t stride = args.kv.heads;  // from chunk to chunk
   const int64_t base = static_cast<int64_t>(blockIdx.z) * args.chunks * stride + first_head;
-  for (int i = threadIdx.x; i < heads * (D / 2); i += kSplitThreads) {
+  for (int i = threadIdx.x; i < heads * (D / 2); i += kWarps * 32) {
     const int head = i / (D / 2), d = i % (D / 2) * 2;
     float largest = -INFINITY, sum = 0, x = 0, y = 0;
 #pragma unroll 4
@@ -131,6 +136,50 @@ __device__ __forceinline__ void MergeChunks(const SplitArgs& args, int first_hea
     }
     *reinterpret_cast<float2*>(out + head * D + d) = {Normalized(x, sum), Normalized(y, sum)};
   }
+}
+
+/// What is left to do with the sums of a chunk: warp w has columns 8 kTiles w.. of them, (g, t) as
+/// mma's d; low, high: the largest scores of heads g and g + 8. chunks: of the row; done: shared.
+template <int D, int kWarps, int kTiles>
+__device__ __forceinline__ void FinishChunk(const SplitArgs& args, int row, int chunk,
+                                            int first_head, int heads, int chunks,
+                                            const float (&sums)[kTiles][4],
+                                            const float (&weights)[4], float low, float high,
+                                            int& done) {
+  const int warp = threadIdx.x / 32, g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+  float* out = args.out + row * args.out_stride + first_head * D;
+  const int64_t partial =
+      (static_cast<int64_t>(blockIdx.z) * args.chunks + chunk) * args.kv.heads + first_head;
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const int head = g + 8 * half;
+    if (head >= heads) continue;
+#pragma unroll
+    for (int n = 0; n < kTiles; ++n) {
+      const int d = (warp * kTiles + n) * 8 + 2 * t;
+      float2 x = {sums[n][2 * half], sums[n][2 * half + 1]};
+      if (chunks == 1) {
+        x = {Normalized(x.x, weights[2 * half]), Normalized(x.y, weights[2 * half])};
+        *reinterpret_cast<float2*>(out + head * D + d) = x;
+      } else {
+        __stcg(reinterpret_cast<float2*>(args.partial + (partial + head) * D + d), x);
+      }
+    }
+    if (chunks > 1 && warp == 0 && t == 0)
+      __stcg(args.sums + partial + head, float2{half == 0 ? low : high, weights[2 * half]});
+  }
+  if (chunks == 1) return;
+  __threadfence();
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    int* counter = args.counters + blockIdx.z * gridDim.y + blockIdx.y;
+    done = atomicAdd(counter, 1);
+    if (done == chunks - 1) *counter = 0;
+  }
+  __syncthreads();
+  if (done != chunks - 1) return;
+  __threadfence();
+  MergeChunks<D, kWarps>(args, first_head, heads, chunks, out);
 }
 
 template <class E, int D, bool kFused>
@@ -309,40 +358,9 @@ __global__ void __launch_bounds__(kSplitThreads, D <= 128 ? 2 : 1)
     }
   }
 
-  float* out = args.out + row * args.out_stride + first_head * D;
-  const int chunks = (own + chunk * kChunk) / kChunk + 1;
-  const int64_t partial =
-      (static_cast<int64_t>(blockIdx.z) * args.chunks + chunk) * kv.heads + first_head;
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int head = g + 8 * half;
-    if (head >= heads) continue;
-#pragma unroll
-    for (int n = 0; n < kTiles; ++n) {
-      const int d = (warp * kTiles + n) * 8 + 2 * t;
-      float2 x = {sums[n][2 * half], sums[n][2 * half + 1]};
-      if (chunks == 1) {
-        x = {Normalized(x.x, weights[2 * half]), Normalized(x.y, weights[2 * half])};
-        *reinterpret_cast<float2*>(out + head * D + d) = x;
-      } else {
-        __stcg(reinterpret_cast<float2*>(args.partial + (partial + head) * D + d), x);
-      }
-    }
-    if (chunks > 1 && warp == 0 && t == 0)
-      __stcg(args.sums + partial + head, float2{half == 0 ? low : high, weights[2 * half]});
-  }
-  if (chunks == 1) return;
-  __threadfence();
-  __syncthreads();
-  if (threadIdx.x == 0) {
-    int* counter = args.counters + blockIdx.z * gridDim.y + blockIdx.y;
-    shared.done = atomicAdd(counter, 1);
-    if (shared.done == chunks - 1) *counter = 0;
-  }
-  __syncthreads();
-  if (shared.done != chunks - 1) return;
-  __threadfence();
-  MergeChunks<D>(args, first_head, heads, chunks, out);
+  FinishChunk<D, kSplitThreads / 32>(args, row, chunk, first_head, heads,
+                                     (own + chunk * kChunk) / kChunk + 1, sums, weights, low, high,
+                                     shared.done);
 }
 
 }  // namespace tern::cuda

@@ -119,7 +119,8 @@ __device__ void SelectTop(int k, Key best, const ForEach& for_each, const Out& o
   }
 }
 
-/// Slice blockIdx.x of row blockIdx.y -> its best k keys. kVector: rows start at 16-byte borders.
+/// Slice blockIdx.x of row blockIdx.y -> its best k keys, (k, slices) for each row: what the next
+/// kernel's threads get first are best keys all, so that they bound the rest well. kVector: rows start at 16-byte borders.
 template <bool kVector>
 __global__ void __launch_bounds__(kThreads, 5)
     SliceKernel(const float* logits, int64_t stride, int vocab, int slice, int k, Key* keys) {
@@ -156,14 +157,15 @@ __global__ void __launch_bounds__(kThreads, 5)
     if (values[i] > largest) id = id_of(i);
     largest = max(largest, values[i]);
   }
-  Key* to = keys + (blockIdx.y * static_cast<int64_t>(gridDim.x) + blockIdx.x) * k;
+  const auto slices = static_cast<int>(gridDim.x);
+  Key* to = keys + blockIdx.y * static_cast<int64_t>(slices) * k + blockIdx.x;
   SelectTop(
       k, MakeKey(largest, id),
       [&](const auto& f) {
 #pragma unroll
         for (int i = 0; i < kPerThread; ++i) f(MakeKey(values[i], id_of(i)));
       },
-      [&](int i, Key key) { to[i] = key; }, shared);
+      [&](int i, Key key) { to[i * slices] = key; }, shared);
 }
 
 /// The best k of each row's keys. Places that no logit is left for get -infinity and id -1.
