@@ -34,6 +34,7 @@ struct BenchOptions {
   bool limits = false;
   bool kernels = false;
   std::vector<std::string> shapes;
+  std::string isa;  // of the kernels; "": all that this CPU can run
   bool cold = false;
   bool bitlinear = false;
   std::vector<int64_t> batches = {1, 4, 8, 16, 32, 64, 128};

@@ -1,6 +1,7 @@
 // tern bench --kernels
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -20,8 +21,9 @@ namespace {
 using cpu::KernelProblem;
 using cpu::TernaryKernel;
 
-constexpr double kRunSeconds = 0.01;  // as short as a limit's, so that both are as undisturbed
-constexpr double kMostSeconds = 1;    // for all runs of a kernel that needs long for one
+constexpr double kRunSeconds = 0.01;      // as short as a limit's, so that both are as undisturbed
+constexpr double kStretchSeconds = 5e-5;  // many times what reading the clock takes
+constexpr double kMostSeconds = 1;        // for all runs of a kernel that needs long for one
 constexpr uint64_t kUnknownCache = uint64_t{32} << 20;
 constexpr uint64_t kColdCaches = 4;  // cold weights rotate over so many times the last-level cache
 constexpr int64_t kLargest = 1 << 16;
@@ -45,25 +47,38 @@ std::optional<Shape> ParseShape(std::string_view text) {
 
 struct Timing {
   double seconds = 0;  // of one product: the best run
-  double median = 0;
+  double median = 0;   // the median run
+  double p50 = 0;      // the median of many stretches, each too short to be interrupted often
 };
 
 // Each thread computes its own tiles over and over, so that a run counts no thread's start.
 Timing Time(const TernaryKernel& kernel, const KernelProblem& problem, int threads, int runs) {
+  using Clock = std::chrono::steady_clock;
   std::vector<float> y(static_cast<size_t>(problem.m() * problem.n()));
+  std::vector<std::vector<double>> stretches(static_cast<size_t>(threads));
+  int64_t stretch = 1;
   const auto body = [&](int thread, int64_t rounds) {
     const int64_t begin = problem.tiles() * thread / threads;
     const int64_t end = problem.tiles() * (thread + 1) / threads;
-    for (int64_t round = 0; round < rounds; ++round)
+    auto before = Clock::now();
+    for (int64_t round = 0; round < rounds; ++round) {
       problem.Run(kernel, round % problem.copies(), begin, end, y.data());
+      if ((round + 1) % stretch != 0) continue;
+      const auto now = Clock::now();
+      stretches[static_cast<size_t>(thread)].push_back(
+          std::chrono::duration<double>(now - before).count() / static_cast<double>(stretch));
+      before = now;
+    }
   };
   const auto run = [&](int64_t rounds) {
     return RunTogether(threads, [&](int thread) { body(thread, rounds); });
   };
   // Counted in CPU time, because a run may have been interrupted for long.
   const double first = std::max(run(problem.copies()).cpu_seconds, 1e-6);
-  const auto rounds = std::max<int64_t>(
-      1, std::llround(kRunSeconds / first * static_cast<double>(problem.copies())));
+  const double products = static_cast<double>(problem.copies()) / first;  // a second
+  const auto rounds = std::max<int64_t>(1, std::llround(kRunSeconds * products));
+  stretch = std::clamp<int64_t>(std::llround(kStretchSeconds * products), 1, rounds);
+  for (auto& times : stretches) times.clear();
   std::vector<double> seconds;
   double spent = 0;
   for (int i = 0; i < runs && spent < kMostSeconds; ++i) {
@@ -72,7 +87,9 @@ Timing Time(const TernaryKernel& kernel, const KernelProblem& problem, int threa
     spent += took;
   }
   const Spread spread = SpreadOf(seconds);
-  return {spread.min, spread.median};
+  double p50 = 0;  // a product is done when the slowest thread is
+  for (const auto& times : stretches) p50 = std::max(p50, Median(times));
+  return {spread.min, spread.median, p50};
 }
 
 class KernelBench {
@@ -91,6 +108,10 @@ class KernelBench {
     }
     if (shapes.empty())
       for (const int64_t m : {1, 2, 4, 8, 16, 32, 64, 128, 512}) shapes.push_back({m, 2560, 2560});
+    const auto kernels = cpu::AllKernels();
+    if (std::none_of(kernels.begin(), kernels.end(), [&](const auto& k) { return Wanted(k); }))
+      return UsageError("--isa: this CPU has no kernel for '{}' (tern info --kernels)",
+                        options_.isa);
     TERN_ASSIGN_OR_RETURN(const std::vector<Target> targets, ReadTargets(options_));
     CatchInterrupts(OnSecondInterrupt::kExit);
     MeasureThisMachine();
@@ -101,6 +122,11 @@ class KernelBench {
   }
 
  private:
+  bool Wanted(const TernaryKernel& kernel) const {
+    return (kernel.needs & DetectCpu()) == kernel.needs &&
+           (options_.isa.empty() || kernel.isa == options_.isa);
+  }
+
   void MeasureThisMachine() {
     if (options_.skip_limits) return;
     PrintNote("measuring the limits of the machine (--no-limits skips this)");
@@ -132,18 +158,18 @@ class KernelBench {
                           KernelProblem::Create(shape.m, shape.n, shape.k, copies));
     const TernaryKernel& scalar = cpu::AllKernels().back();
     const std::vector<float> expected = problem.Output(scalar);
-    std::optional<double> scalar_seconds;
+    double scalar_seconds = std::numeric_limits<double>::quiet_NaN();
     // Scalar first: the others are compared with it.
     const auto kernels = cpu::AllKernels();
     for (auto kernel = kernels.rbegin(); kernel != kernels.rend(); ++kernel) {
-      if ((kernel->needs & DetectCpu()) != kernel->needs) continue;
+      if (!Wanted(*kernel)) continue;
       if (Interrupted()) return Fail(Code::kCancelled, "stopped");
       if (kernel->run != scalar.run && problem.Output(*kernel) != expected)
         return Fail(Code::kInternal, "{} {}x{}x{}: the result differs from the scalar kernel's",
                     kernel->name, shape.m, shape.n, shape.k);
       const Timing timing = Time(*kernel, problem, threads_, 4 * options_.repetitions);
-      if (!scalar_seconds) scalar_seconds = timing.seconds;
-      Add(*kernel, problem, timing, *scalar_seconds / timing.seconds);
+      if (kernel->run == scalar.run) scalar_seconds = timing.seconds;
+      Add(*kernel, problem, timing, scalar_seconds / timing.seconds);
     }
     return {};
   }
@@ -168,6 +194,7 @@ class KernelBench {
                          {"weight_bytes", static_cast<int64_t>(problem.weight_bytes())},
                          {"best_us", timing.seconds * 1e6},
                          {"median_us", timing.median * 1e6},
+                         {"p50_us", timing.p50 * 1e6},
                          {"gb_s", gb_s},
                          {"limit_gb_s", stream},
                          {"tops", tops},
@@ -179,9 +206,10 @@ class KernelBench {
     const auto share = [](double value, double limit) {
       return std::isnan(limit) ? "" : fmt::format(" ({:.0f}%)", 100 * value / limit);
     };
-    fmt::print("| {} | {} | {} | {}, {} | {:.1f} | {:.2f}{} | {:.3f}{} | {:.1f} |\n", kernel.name,
+    fmt::print("| {} | {} | {} | {}, {} | {:.1f} | {:.2f}{} | {:.3f}{} | {} |\n", kernel.name,
                shape, threads_, HumanBytes(problem.weight_bytes()), weights, timing.seconds * 1e6,
-               gb_s, share(gb_s, stream), tops, share(tops, peak), speedup);
+               gb_s, share(gb_s, stream), tops, share(tops, peak),
+               std::isnan(speedup) ? "" : fmt::format("{:.1f}", speedup));
     std::fflush(stdout);
   }
 

@@ -90,6 +90,8 @@ void AddKinds(CLI::App& app, BenchOptions& options) {
   auto* shape = AddList(app, "--shape", options.shapes, "MxNxK,..",
                         "Rows, outputs and inputs for --kernels (default: M of 1 to 512, 2560 x "
                         "2560)");
+  auto* isa = app.add_option("--isa", options.isa, "Of --kernels only those of this set, e.g. avx2")
+                  ->option_text("NAME");
   auto* cold =
       app.add_flag("--cold", options.cold, "--kernels: weights from memory, not from a cache");
   auto* bitlinear = app.add_flag("--bitlinear", options.bitlinear,
@@ -112,9 +114,10 @@ void AddKinds(CLI::App& app, BenchOptions& options) {
   for (CLI::Option* kind : {limits, kernels, bitlinear, versus})
     kind->excludes(app.get_option("--report"));
   for (CLI::Option* option :
-       {limits, kernels, shape, cold, bitlinear, batch, size, versus, versus_model})
+       {limits, kernels, shape, isa, cold, bitlinear, batch, size, versus, versus_model})
     option->group(kGroup);
   shape->needs(kernels);
+  isa->needs(kernels);
   cold->needs(kernels);
   batch->needs(bitlinear);
   size->needs(bitlinear);

@@ -58,20 +58,21 @@ std::vector<double> AllValues(const std::vector<BaselineRun>& runs, const Baseli
 }  // namespace
 
 Result<std::vector<ComparedSeries>> MeasureInTurn(const MeasuredProgram& a,
-                                                  const MeasuredProgram& b, const RowChoice& choice,
-                                                  int rounds) {
+                                                  const MeasuredProgram& b,
+                                                  const MeasureOptions& options) {
   std::vector<BaselineResult> all_a, all_b;
   const auto turn = [&](const MeasuredProgram& program,
                         std::vector<BaselineResult>& all) -> Status {
-    TERN_ASSIGN_OR_RETURN(auto results, RunRound(program, choice));
+    TERN_ASSIGN_OR_RETURN(auto results, RunRound(program, options.choice));
     Append(all, std::move(results));
     return {};
   };
-  for (int round = 0; round < rounds; ++round) {
-    if (Interrupted()) return Fail(Code::kCancelled, "stopped");
-    PrintNote(fmt::format("round {} of {}", round + 1, rounds));
+  Rounds rounds(options);
+  for (;;) {
+    TERN_ASSIGN_OR_RETURN(const bool more, rounds.Next());
+    if (!more) break;
     // Who goes first changes, so that going first is no advantage.
-    const bool a_first = round % 2 == 0;
+    const bool a_first = rounds.index() % 2 == 0;
     TERN_TRY(a_first ? turn(a, all_a) : turn(b, all_b));
     TERN_TRY(a_first ? turn(b, all_b) : turn(a, all_a));
   }
@@ -136,13 +137,14 @@ std::vector<Comparison> Judged(const std::vector<ComparedSeries>& series,
 
 // A baseline and this program, each as it was measured.
 Status CompareWithStored(const std::vector<BaselineRun>& runs, const MeasuredProgram& now,
-                         const CheckOptions& options, PerfReport& report) {
+                         const MeasureOptions& options, PerfReport& report) {
   BaselineRun run;
   run.machine = ReadFingerprint();
-  for (int round = 0; round < options.measure.rounds; ++round) {
-    if (Interrupted()) return Fail(Code::kCancelled, "stopped");
-    PrintNote(fmt::format("round {} of {}", round + 1, options.measure.rounds));
-    TERN_ASSIGN_OR_RETURN(auto results, RunRound(now, options.measure.choice));
+  Rounds rounds(options);
+  for (;;) {
+    TERN_ASSIGN_OR_RETURN(const bool more, rounds.Next());
+    if (!more) break;
+    TERN_ASSIGN_OR_RETURN(auto results, RunRound(now, options.choice));
     Append(run.results, std::move(results));
   }
   std::vector<ComparedSeries> series = UnpairedSeries(runs, {run});
@@ -173,7 +175,8 @@ Result<int> CheckBaseline(const CheckOptions& options) {
   then = now;
   TERN_ASSIGN_OR_RETURN(now.path, ResolveProgram(options.measure.program));
   then.path = last.program;
-  RowChoice choice = options.measure.choice;
+  MeasureOptions measure = options.measure;
+  RowChoice& choice = measure.choice;
   const BaselineResult& first = last.results.front();
   choice.process = first.benchmark == "process";
   choice.metric = first.metric + (first.more_is_better ? ":more" : ":less");
@@ -192,8 +195,7 @@ Result<int> CheckBaseline(const CheckOptions& options) {
                     .comparisons = {}};
   TERN_ASSIGN_OR_RETURN(report.options, ToCompareOptions(options.judge));
   if (kept) {
-    TERN_ASSIGN_OR_RETURN(const auto series,
-                          MeasureInTurn(then, now, choice, options.measure.rounds));
+    TERN_ASSIGN_OR_RETURN(const auto series, MeasureInTurn(then, now, measure));
     // Rows that the baseline left out stay out.
     std::vector<ComparedSeries> wanted;
     for (const ComparedSeries& s : series)
@@ -206,9 +208,7 @@ Result<int> CheckBaseline(const CheckOptions& options) {
     report.notes.emplace_back(
         "the program of the baseline is not here: its stored samples stand for it, and what the "
         "machine did since then is in the figures");
-    CheckOptions stored = options;
-    stored.measure.choice = choice;
-    TERN_TRY(CompareWithStored(runs, now, stored, report));
+    TERN_TRY(CompareWithStored(runs, now, measure, report));
   }
   return FinishReport(report, options.judge.output);
 }
@@ -257,8 +257,7 @@ Result<int> Ab(const AbOptions& options) {
                     .options = {},
                     .comparisons = {}};
   TERN_ASSIGN_OR_RETURN(report.options, ToCompareOptions(options.judge));
-  TERN_ASSIGN_OR_RETURN(const auto series,
-                        MeasureInTurn(a, b, options.measure.choice, options.measure.rounds));
+  TERN_ASSIGN_OR_RETURN(const auto series, MeasureInTurn(a, b, options.measure));
   report.comparisons = Judged(series, report.options);
   return FinishReport(report, options.judge.output);
 }

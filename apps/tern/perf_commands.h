@@ -1,6 +1,7 @@
 // What `tern perf` does, each part in a file perf_*.cc of its own.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,23 @@ struct MeasureOptions {
   std::vector<std::string> env;
   RowChoice choice;
   int rounds = 15;
+  double seconds = 0;  // no round begins later; 0: however long they take
+};
+
+/// The rounds of a measurement, one after the other.
+class Rounds {
+ public:
+  explicit Rounds(const MeasureOptions& options) : options_(options) {}
+
+  /// Says on stderr which round begins; false when there is none. kCancelled after an interrupt.
+  Result<bool> Next();
+  /// Of the round that Next named last, from 0.
+  int index() const { return done_ - 1; }
+
+ private:
+  const MeasureOptions& options_;
+  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  int done_ = 0;
 };
 
 struct StoreOptions {
@@ -66,8 +84,8 @@ int FinishReport(const PerfReport& report, const std::string& form);
 
 /// Both programs in turn, A B B A ..., a pair a round.
 Result<std::vector<ComparedSeries>> MeasureInTurn(const MeasuredProgram& a,
-                                                  const MeasuredProgram& b, const RowChoice& choice,
-                                                  int rounds);
+                                                  const MeasuredProgram& b,
+                                                  const MeasureOptions& options);
 /// The benchmarks that both sides have, each side as it was measured by itself.
 std::vector<ComparedSeries> UnpairedSeries(const std::vector<BaselineRun>& a,
                                            const std::vector<BaselineRun>& b);

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "human.h"
+#include "interrupt.h"
 #include "perf_commands.h"
 
 namespace tern::cli {
@@ -33,6 +34,9 @@ void AddMeasureOptions(CLI::App& app, MeasureOptions& options, bool command) {
                  "How often the program is started on each side (default 15)")
       ->option_text("N")
       ->check(CLI::Range(1, 10000));
+  app.add_option("--seconds", options.seconds, "No round begins later (default: no such limit)")
+      ->option_text("S")
+      ->check(CLI::NonNegativeNumber);
   if (!command) return;
   app.add_option("ARGUMENTS", options.arguments,
                  "After --: arguments of the program, e.g. bench -p 64")
@@ -43,7 +47,7 @@ void AddMeasureOptions(CLI::App& app, MeasureOptions& options, bool command) {
   app.add_option(
          "--metric", options.choice.metric,
          "Field of the program's JSON rows, e.g. p50_ms or tops:more (default: the first of "
-         "samples_ts, avg_ts, ops_per_s, best_us)")
+         "samples_ts, avg_ts, ops_per_s, p50_us, best_us)")
       ->option_text("FIELD");
   app.add_option("--only", options.choice.only, "Only rows with this text in their name")
       ->option_text("TEXT");
@@ -73,6 +77,15 @@ void AddJudgeOptions(CLI::App& app, JudgeOptions& options) {
   app.add_option("-o,--output", options.output, "table (default), md, json or html")
       ->option_text("FORM")
       ->check(CLI::IsMember({"table", "md", "json", "html"}));
+}
+
+Result<bool> Rounds::Next() {
+  if (Interrupted()) return Fail(Code::kCancelled, "stopped; nothing was stored or judged");
+  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin_;
+  const bool late = done_ > 0 && options_.seconds > 0 && spent.count() >= options_.seconds;
+  if (late || done_ == options_.rounds) return false;
+  PrintNote(fmt::format("round {} of {}", ++done_, options_.rounds));
+  return true;
 }
 
 Result<BaselineStore> OpenStore(const StoreOptions& options) {

@@ -54,7 +54,8 @@ std::optional<Metric> MetricOf(const nlohmann::json& row, const RowChoice& choic
     const Metric metric = ToMetric(choice.metric);
     return Usable(row, metric.field) ? std::optional(metric) : std::nullopt;
   }
-  for (const char* field : {"samples_ts", "avg_ts", "ops_per_s", "best_us", "all_threads"})
+  for (const char* field :
+       {"samples_ts", "avg_ts", "ops_per_s", "p50_us", "best_us", "all_threads"})
     if (Usable(row, field)) return Metric{field, MoreIsBetter(field)};
   return std::nullopt;
 }

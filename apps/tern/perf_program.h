@@ -28,8 +28,8 @@ Status ReadParameters(const std::string& parameters, MeasuredProgram& program);
 /// What is taken from a run of the program.
 struct RowChoice {
   /// A field of its JSON rows, with ":less" or ":more" behind it where the name doesn't say which
-  /// is better. "": the first of samples_ts, avg_ts, ops_per_s, best_us, all_threads that a row
-  /// has.
+  /// is better. "": the first of samples_ts, avg_ts, ops_per_s, p50_us, best_us, all_threads that a
+  /// row has.
   std::string metric;
   std::string only;      // rows whose name has this text; "": all
   bool process = false;  // the time, CPU time and memory of the whole process instead of its rows

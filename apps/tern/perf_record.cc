@@ -68,9 +68,10 @@ Result<int> Record(const Options& options) {
     TERN_ASSIGN_OR_RETURN(run.program, Keep(program.path, KeptFolder(options.store)));
   }
   if (!options.no_limits) run.limits = Limits();
-  for (int round = 0; round < options.measure.rounds; ++round) {
-    if (Interrupted()) return Fail(Code::kCancelled, "stopped; nothing was stored");
-    PrintNote(fmt::format("round {} of {}", round + 1, options.measure.rounds));
+  Rounds rounds(options.measure);
+  for (;;) {
+    TERN_ASSIGN_OR_RETURN(const bool more, rounds.Next());
+    if (!more) break;
     TERN_ASSIGN_OR_RETURN(auto results, RunRound(program, options.measure.choice));
     Append(run.results, std::move(results));
   }

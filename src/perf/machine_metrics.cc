@@ -50,7 +50,16 @@ void MachineMetrics::PublishCpu(const CpuCounts& cpu) {
   const MetricInfo misses = {"tern_cpu_cache_misses_total",
                              "Cache misses of the process in user space.", "misses"};
   Count(misses, {{"cache", "l1d"}}, cpu.l1_misses);
+  Count(misses, {{"cache", "l2"}}, cpu.l2_misses);
   Count(misses, {{"cache", "llc"}}, cpu.llc_misses);
+}
+
+void MachineMetrics::PublishDram(const DramBytes& dram) {
+  const MetricInfo info = {"tern_dram_bytes_total",
+                           "Bytes between the memory and its controllers, of the whole machine.",
+                           "bytes"};
+  Count(info, {{"direction", "read"}}, dram.read);
+  Count(info, {{"direction", "write"}}, dram.written);
 }
 
 // The joules of all whole domains and GPUs so far.
@@ -94,6 +103,7 @@ void MachineMetrics::PublishGpu(const std::string& index, const GpuSample& gpu) 
 
 void MachineMetrics::Publish(double now, const HardwareSample& sample, double tokens) {
   PublishCpu(sample.cpu);
+  PublishDram(sample.dram);
   for (const TemperatureReading& reading : sample.temperatures)
     Set({"tern_temperature_celsius", "Temperature of a thermal zone.", "celsius"},
         {{"sensor", reading.sensor}}, reading.celsius);

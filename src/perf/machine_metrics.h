@@ -28,6 +28,7 @@ class MachineMetrics {
   void Set(const MetricInfo& info, const MetricLabels& labels, std::optional<double> value);
   void Count(const MetricInfo& info, const MetricLabels& labels, std::optional<double> total);
   void PublishCpu(const CpuCounts& cpu);
+  void PublishDram(const DramBytes& dram);
   double PublishEnergy(double now, const std::vector<EnergyReading>& energy);
   void PublishGpu(const std::string& index, const GpuSample& gpu);
 

@@ -2,49 +2,20 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <charconv>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <map>
 
+#include "platform/sysfs.h"
+
 namespace tern {
-namespace {
 
 namespace fs = std::filesystem;
-
-std::optional<std::string> FirstLine(const fs::path& path) {
-  std::ifstream file(path);
-  std::string line;
-  return std::getline(file, line) ? std::optional(line) : std::nullopt;
-}
-
-template <class T>
-std::optional<T> ReadNumber(const fs::path& path) {
-  const auto line = FirstLine(path);
-  T value = 0;
-  if (!line || std::from_chars(line->data(), line->data() + line->size(), value).ec != std::errc())
-    return std::nullopt;
-  return value;
-}
-
-// Entries whose names begin so, sorted.
-std::vector<fs::path> Entries(const std::string& folder, const std::string& prefix) {
-  std::vector<fs::path> found;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error))
-    if (entry.path().filename().string().starts_with(prefix)) found.push_back(entry.path());
-  std::sort(found.begin(), found.end());
-  return found;
-}
-
-}  // namespace
 
 HardwareCounters HardwareCounters::Open(const HardwareOptions& options) {
   HardwareCounters result;
   result.events_ = PerfEvents::Open();
   result.absent_ = result.events_.absent();
+  result.dram_ = DramCounters::Open(options.sysfs);
+  if (!result.dram_.absent().empty()) result.absent_.push_back(result.dram_.absent());
   result.FindEnergy(options.sysfs + "/class/powercap");
   result.FindSensors(options.sysfs + "/class/thermal");
   auto nvml = Nvml::Open(options.nvml);
@@ -59,7 +30,7 @@ HardwareCounters HardwareCounters::Open(const HardwareOptions& options) {
 void HardwareCounters::FindEnergy(const std::string& folder) {
   std::map<std::string, std::string> names;
   std::string problem;
-  for (const fs::path& zone : Entries(folder, "intel-rapl:")) {
+  for (const fs::path& zone : EntriesOf(folder, "intel-rapl:")) {
     const std::string id = zone.filename();
     std::string domain = FirstLine(zone / "name").value_or(id);
     names[id] = domain;
@@ -79,7 +50,7 @@ void HardwareCounters::FindEnergy(const std::string& folder) {
 
 void HardwareCounters::FindSensors(const std::string& folder) {
   std::map<std::string, int> count;
-  for (const fs::path& zone : Entries(folder, "thermal_zone")) {
+  for (const fs::path& zone : EntriesOf(folder, "thermal_zone")) {
     if (!ReadNumber<int64_t>(zone / "temp")) continue;
     std::string name = FirstLine(zone / "type").value_or(zone.filename().string());
     if (const int before = count[name]++; before > 0) name += fmt::format("-{}", before + 1);
@@ -92,6 +63,7 @@ HardwareSample HardwareCounters::Sample() {
   constexpr double kMicro = 1e-6, kMilli = 1e-3;
   HardwareSample sample;
   sample.cpu = events_.Read();
+  sample.dram = dram_.Read();
   for (Energy& energy : energy_) {
     const auto now = ReadNumber<uint64_t>(energy.file);
     if (!now) continue;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "platform/dram_counters.h"
 #include "platform/nvml.h"
 #include "platform/perf_events.h"
 
@@ -22,6 +23,7 @@ struct TemperatureReading {
 /// What is not known is absent or an empty list, never 0.
 struct HardwareSample {
   CpuCounts cpu;
+  DramBytes dram;
   std::vector<EnergyReading> energy;
   std::vector<TemperatureReading> temperatures;
   std::vector<GpuSample> gpus;
@@ -57,6 +59,7 @@ class HardwareCounters {
   void FindSensors(const std::string& folder);
 
   PerfEvents events_;
+  DramCounters dram_;
   std::vector<Energy> energy_;
   std::vector<Sensor> sensors_;
   std::optional<Nvml> nvml_;

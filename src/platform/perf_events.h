@@ -14,6 +14,7 @@ namespace tern {
 struct CpuCounts {
   std::optional<double> cycles, instructions;
   std::optional<double> l1_misses;   // reads of data
+  std::optional<double> l2_misses;   // of all kinds; where the processor's event for it is known
   std::optional<double> llc_misses;  // of the last cache before memory
 };
 

@@ -135,6 +135,11 @@ class Bench(CliTest):
                          [(1, 32, 64, 1.0), (3, 40, 128, 1.0)])
         self.assertTrue(all(row["verified"] for row in rows))
         self.assertIn("in cache", self.ok("bench", "--kernels", "--shape", "1x16x64", "-r", "1", "--no-limits").text)
+        rows = json.loads(self.ok("bench", "--kernels", "--isa", "scalar", "--shape", "1x16x64", "-r", "1", "--no-limits",
+                                  "-o", "json").text)
+        self.assertEqual([row["isa"] for row in rows], ["scalar"])
+        self.assertTrue(0 < rows[0]["best_us"] and 0 < rows[0]["p50_us"])
+        self.fails("bench", "--kernels", "--isa", "mmx", "--shape", "1x16x64", code=2, names=["--isa", "mmx"])
         for shape in ("1x2", "0x1x1", "1x2x3x4", "axbxc", "1x2x99999999999999999999"):
             self.fails("bench", "--kernels", "--shape", shape, code=2, names=[shape])
 

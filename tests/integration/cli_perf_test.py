@@ -89,6 +89,11 @@ class Perf(CliTest):
         outcome = self.good("ab", "--a", "./old", "--b", "./same", "--rounds", "3", "--", "bench", code=4)
         self.assertIn("about 3 more rounds would", outcome.text)
 
+    def test_no_round_begins_when_the_time_is_up(self):
+        outcome = self.good("ab", "--a", "./old", "--b", "./same", "--seconds", "0.000001", "--rounds", "9", "-o", "json", "--",
+                            "bench", code=4)
+        self.assertEqual([len(row["samples_a"]) for row in json.loads(outcome.text)["comparisons"]], [1, 1])
+
     def test_metrics_rows_and_processes_can_be_chosen(self):
         def rows(*arguments, code=0):
             text = self.good("ab", "--a", "./old", "--b", "./slow5", "--rounds", "8", "-o", "json", *arguments, "--", "bench",

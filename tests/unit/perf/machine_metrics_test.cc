@@ -67,11 +67,16 @@ TEST(MachineMetrics, CountsOfTheProcessor) {
   MachineMetrics metrics(registry);
   HardwareSample sample;
   sample.cpu.cycles = 5;
+  sample.cpu.l2_misses = 8;
   sample.cpu.llc_misses = 7;
+  sample.dram.read = 4096;
   metrics.Publish(0, sample, 0);
   const std::string text = Render(registry);
   EXPECT_THAT(text, HasSubstr("tern_cpu_cycles_total 5\n"));
   EXPECT_THAT(text, HasSubstr("tern_cpu_cache_misses_total{cache=\"llc\"} 7\n"));
+  EXPECT_THAT(text, HasSubstr("tern_cpu_cache_misses_total{cache=\"l2\"} 8\n"));
+  EXPECT_THAT(text, HasSubstr("tern_dram_bytes_total{direction=\"read\"} 4096\n"));
+  EXPECT_THAT(text, Not(HasSubstr("{direction=\"write\"}")));
   EXPECT_THAT(text, Not(HasSubstr("instructions")));
 }
 

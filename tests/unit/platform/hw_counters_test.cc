@@ -68,6 +68,54 @@ TEST_F(HardwareCountersTest, EnergyIsCountedAcrossTheCountersEnd) {
   EXPECT_EQ(counters.Sample().energy.size(), 1u);  // gone is absent
 }
 
+TEST_F(HardwareCountersTest, MemoryControllersAreFoundOnceASocket) {
+  const auto controller = [&](const std::string& file, const std::string& text) {
+    Write("../bus/event_source/devices/uncore_imc_0/" + file, text);
+  };
+  EXPECT_THAT(Open().absent(), Contains(HasSubstr("memory traffic: no uncore_imc in")));
+  controller("type", "14");
+  controller("cpumask", "0,32");
+  controller("format/event", "config:0-7");
+  controller("format/umask", "config:8-15");
+  controller("events/cas_count_read", "event=0x05,umask=0xcf");
+  controller("events/cas_count_read.scale", "6.103515625e-5");
+  controller("events/cas_count_read.unit", "MiB");
+  controller("events/cas_count_write", "event=0x05,umask=0xf0");
+  controller("events/cas_count_write.scale", "6.103515625e-5");
+  controller("events/cas_count_write.unit", "MiB");
+  controller("events/clockticks", "event=0x01");
+  const auto events = FindDramEvents(sys_.string());
+  ASSERT_EQ(events.size(), 4u);
+  EXPECT_EQ(events[0].name, "uncore_imc_0/cas_count_read");
+  EXPECT_EQ(events[0].type, 14u);
+  EXPECT_EQ(events[0].config, 0xcf05u);
+  EXPECT_EQ(events[0].bytes, 64);  // a line of a cache
+  EXPECT_EQ(events[0].cpu, 0);
+  EXPECT_EQ(events[1].cpu, 32);
+  EXPECT_FALSE(events[1].write);
+  EXPECT_TRUE(events[2].write);
+  EXPECT_EQ(events[2].config, 0xf005u);
+  // What the kernel's table doesn't place, or what has no size, is left out, not guessed.
+  controller("events/cas_count_write.unit", "Joules");
+  EXPECT_EQ(FindDramEvents(sys_.string()).size(), 2u);
+  controller("events/cas_count_read", "event=0x05,mystery=0x1");
+  EXPECT_TRUE(FindDramEvents(sys_.string()).empty());
+}
+
+TEST_F(HardwareCountersTest, MemoryTrafficIsAbsentWhereItCannotBeCounted) {
+  Write("../bus/event_source/devices/uncore_imc/type", "4000000000");  // of no controller
+  Write("../bus/event_source/devices/uncore_imc/cpumask", "0");
+  Write("../bus/event_source/devices/uncore_imc/format/event", "config:0-7");
+  Write("../bus/event_source/devices/uncore_imc/events/data_reads", "event=0x01");
+  Write("../bus/event_source/devices/uncore_imc/events/data_reads.scale", "0.00006103515625");
+  Write("../bus/event_source/devices/uncore_imc/events/data_reads.unit", "MiB");
+  auto counters = Open();
+  EXPECT_THAT(counters.absent(),
+              Contains(HasSubstr("memory traffic: uncore_imc/data_reads: perf_event_open")));
+  const DramBytes bytes = counters.Sample().dram;
+  EXPECT_FALSE(bytes.read || bytes.written);
+}
+
 TEST_F(HardwareCountersTest, ThermalZonesHaveTheirTypes) {
   Write("thermal/thermal_zone0/type", "x86_pkg_temp");
   Write("thermal/thermal_zone0/temp", "45500");
@@ -101,8 +149,9 @@ TEST(PerfEvents, CountOrSayWhyNot) {
   }).join();
   const CpuCounts counts = events.Read();
   const int there = counts.cycles.has_value() + counts.instructions.has_value() +
-                    counts.l1_misses.has_value() + counts.llc_misses.has_value();
-  EXPECT_EQ(there + static_cast<int>(events.absent().size()), 4);
+                    counts.l1_misses.has_value() + counts.l2_misses.has_value() +
+                    counts.llc_misses.has_value();
+  EXPECT_EQ(there + static_cast<int>(events.absent().size()), 5);
   EXPECT_GT(counts.instructions.value_or(1e9), 4e6);  // the other thread's too
 }
 
