@@ -211,6 +211,12 @@ struct BackendMemory {
   uint64_t reserved_bytes = 0;  // held from the system
 };
 
+/// Bytes that have crossed the bus between host and device.
+struct BackendTransfers {
+  uint64_t to_device = 0;
+  uint64_t to_host = 0;
+};
+
 /// Of Backend::KeepLayers.
 inline constexpr int64_t kLayerBuffers = 2;
 
@@ -239,6 +245,9 @@ class Backend {
   /// Memory of Allocate and the like, by tier; empty where nothing is known. Any thread, at any
   /// time.
   virtual std::vector<BackendMemory> memory() const { return {}; }
+
+  /// Of a backend with memory of its own. Any thread, at any time.
+  virtual std::optional<BackendTransfers> transfers() const { return std::nullopt; }
 
   /// Rows of a long prompt that it likes to get in one pass.
   virtual int64_t pass_rows() const { return 512; }

@@ -73,6 +73,11 @@ std::unique_ptr<PerformanceMonitor> NewMonitor(Session& session, const MonitorOp
           {std::string(backend.name()), std::string(use.tier), use.live_bytes, use.reserved_bytes});
     return uses;
   });
+  if (session.backend().transfers())
+    monitor->SetTransfers([&backend = session.backend()] {
+      const BackendTransfers sent = backend.transfers().value_or(BackendTransfers{});
+      return Transfers{sent.to_device, sent.to_host};
+    });
   // After the backend's workers: counters are those of the threads there are.
   monitor->SetHardware([hardware = std::make_shared<HardwareCounters>(HardwareCounters::Open())] {
     return hardware->Sample();

@@ -160,6 +160,18 @@ void PerformanceMonitor::SetMemory(std::function<std::vector<MemoryUse>()> memor
   memory_ = std::move(memory);
 }
 
+void PerformanceMonitor::SetTransfers(std::function<Transfers()> transfers) {
+  const std::lock_guard lock(look_mutex_);
+  const auto counter = [this](const char* direction) {
+    return &registry_.AddCounter(
+        {"tern_transfer_bytes_total", "Sent over the bus between host and device.", "bytes"},
+        {{"direction", direction}});
+  };
+  transfers_ = std::move(transfers);
+  to_device_ = counter("to_device");
+  to_host_ = counter("to_host");
+}
+
 void PerformanceMonitor::SetHardware(std::function<HardwareSample()> hardware) {
   const std::lock_guard lock(look_mutex_);
   hardware_ = std::move(hardware);
@@ -256,6 +268,11 @@ void PerformanceMonitor::PublishMemory() {
   const uint64_t resident = ReadProcessMemory().resident;
   resident_.Set(resident > 0 ? std::optional(static_cast<double>(resident)) : std::nullopt);
   cpu_seconds_.Set(ProcessCpuSeconds());
+  if (transfers_) {
+    const Transfers transfers = transfers_();
+    to_device_->Set(static_cast<double>(transfers.to_device));
+    to_host_->Set(static_cast<double>(transfers.to_host));
+  }
   if (!memory_) return;
   for (const MemoryUse& use : memory_()) {
     const std::string key = use.pool + "/" + use.tier;

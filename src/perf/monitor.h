@@ -40,6 +40,12 @@ struct MonitorOptions {
   std::function<void(const PerformanceAlert&)> on_alert = {};
 };
 
+/// Bytes that have crossed the bus between host and device.
+struct Transfers {
+  uint64_t to_device = 0;
+  uint64_t to_host = 0;
+};
+
 /// Bytes that a forward pass reads.
 struct PassCost {
   uint64_t weight_bytes = 0;
@@ -79,6 +85,9 @@ class PerformanceMonitor {
   void SetCost(const PassCost& cost) { cost_ = cost; }
   /// Asked at each look, on the monitor's thread, and for each text.
   void SetMemory(std::function<std::vector<MemoryUse>()> memory);
+
+  /// The same; of a device.
+  void SetTransfers(std::function<Transfers()> transfers);
 
   /// Asked once a second, on the monitor's thread.
   void SetHardware(std::function<HardwareSample()> hardware);
@@ -142,6 +151,9 @@ class PerformanceMonitor {
 
   std::mutex look_mutex_;  // of the rest; never held while pass_mutex_ is waited for by a pass
   std::function<std::vector<MemoryUse>()> memory_;
+  std::function<Transfers()> transfers_;
+  Counter* to_device_ = nullptr;  // with transfers_
+  Counter* to_host_ = nullptr;
   std::function<HardwareSample()> hardware_;
   MachineMetrics machine_{registry_};
   std::vector<std::pair<std::string, std::vector<Gauge*>>> memory_gauges_;

@@ -72,6 +72,7 @@ Status BlockCopies::Out(const StridedBytes& from, std::byte* to) {
   TERN_TRY(Check(cudaStreamWaitEvent(stream_, stage.full, 0)));
   TERN_TRY(Check(
       cudaMemcpyAsync(to, stage.memory.as<void>(), from.bytes(), cudaMemcpyDeviceToHost, stream_)));
+  context_->CountToHost(from.bytes());
   return Check(cudaEventRecord(stage.empty, stream_));
 }
 
@@ -81,6 +82,7 @@ Result<uint64_t> BlockCopies::In(const std::byte* from, const StridedBytes& to) 
   TERN_TRY(Check(cudaStreamWaitEvent(stream_, before_, 0)));
   TERN_TRY(Check(cudaMemcpy2DAsync(to.data, to.stride, from, to.row_bytes, to.row_bytes,
                                    static_cast<size_t>(to.rows), cudaMemcpyHostToDevice, stream_)));
+  context_->CountToDevice(to.bytes());
   TERN_ASSIGN_OR_RETURN(const cudaEvent_t event, NewEvent());
   under_way_.push_back({++last_copy_, event});
   TERN_TRY(Check(cudaEventRecord(event, stream_)));

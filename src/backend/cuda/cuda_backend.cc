@@ -66,6 +66,7 @@ class CudaBackend final : public Backend {
     const cuda::DeviceMemoryStats stats = context_->MemoryStats();
     return {{"device", stats.used, stats.reserved}};
   }
+  std::optional<BackendTransfers> transfers() const override { return context_->transfers(); }
   int64_t pass_rows() const override { return kPassRows; }
   bool ranks_logits() const override { return true; }
   std::optional<uint64_t> free_memory() const override { return context_->FreeMemory(); }
@@ -104,6 +105,7 @@ class CudaBackend final : public Backend {
                                                 row_bytes, static_cast<size_t>(rows.rows),
                                                 cudaMemcpyDeviceToHost, context_->stream()),
                               "results of a pass"));
+    context_->CountToHost(bytes);
     TERN_TRY(Synchronize());
     return FloatView(host, rows.rows, rows.cols);
   }

@@ -125,6 +125,7 @@ Status DeviceContext::Upload(std::span<const std::byte> from, void* to) {
         cudaMemcpyAsync(target, stage.buffer.data(), bytes, cudaMemcpyHostToDevice, stream_),
         "upload"));
     TERN_TRY(ToStatus(cudaEventRecord(stage.free, stream_), "upload"));
+    CountToDevice(bytes);
     from = from.subspan(bytes);
     target += bytes;
   }
@@ -133,6 +134,7 @@ Status DeviceContext::Upload(std::span<const std::byte> from, void* to) {
 
 Status DeviceContext::Download(const void* from, std::span<std::byte> to) {
   TERN_TRY(Synchronize("operations before a download"));
+  CountToHost(to.size());
   return ToStatus(cudaMemcpy(to.data(), from, to.size(), cudaMemcpyDeviceToHost), "download");
 }
 

@@ -3,6 +3,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -66,6 +67,11 @@ class DeviceContext : public std::enable_shared_from_this<DeviceContext> {
   Result<Buffer> AllocatePinned(size_t bytes);
   uint64_t FreeMemory() const;
   DeviceMemoryStats MemoryStats() const;
+  /// Whoever copies between host and device counts it.
+  void CountToDevice(size_t bytes) { to_device_ += bytes; }
+  void CountToHost(size_t bytes) { to_host_ += bytes; }
+  /// Any thread.
+  BackendTransfers transfers() const { return {to_device_, to_host_}; }
   /// Changes whenever memory was given or taken.
   uint64_t generation() const { return generation_; }
 
@@ -97,6 +103,7 @@ class DeviceContext : public std::enable_shared_from_this<DeviceContext> {
   std::vector<Stage> stages_;
   size_t next_stage_ = 0;
   uint64_t generation_ = 0;
+  std::atomic<uint64_t> to_device_ = 0, to_host_ = 0;  // bytes
   Status fault_;
 };
 

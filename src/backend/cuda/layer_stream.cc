@@ -49,6 +49,7 @@ Result<size_t> LayerStream::Keep(int64_t layer, const Buffer& matrix) {
   TERN_TRY(ToStatus(cudaMemcpyAsync(piece.host.data(), matrix.as<void>(), piece.bytes,
                                     cudaMemcpyDeviceToHost, context_->stream()),
                     "a streamed matrix"));
+  context_->CountToHost(piece.bytes);
   to.bytes += (piece.bytes + kAlignment - 1) / kAlignment * kAlignment;
   const size_t offset = piece.offset;
   to.pieces.push_back(std::move(piece));
@@ -71,6 +72,7 @@ Status LayerStream::Fetch(Slot& slot, int64_t position) {
   // After everything that uses what was there, and after the packing of what comes.
   TERN_TRY(ToStatus(cudaEventRecord(slot.free, context_->stream()), "streaming a layer"));
   TERN_TRY(ToStatus(cudaStreamWaitEvent(stream_, slot.free, 0), "streaming a layer"));
+  context_->CountToDevice(layer.bytes);
   for (const Piece& piece : layer.pieces)
     TERN_TRY(ToStatus(cudaMemcpyAsync(slot.memory.as<std::byte>() + piece.offset, piece.host.data(),
                                       piece.bytes, cudaMemcpyHostToDevice, stream_),

@@ -87,6 +87,7 @@ Status PassInputs::Load(DeviceContext& context, const PassInfo& pass, int run_ro
   TERN_TRY(ToStatus(cudaMemcpyAsync(device_.as<void>(), host, words * sizeof(int32_t),
                                     cudaMemcpyHostToDevice, context.stream()),
                     "inputs of a pass"));
+  context.CountToDevice(words * sizeof(int32_t));
   tokens_ = pass.tokens;
   positions_ = pass.step.positions;
   logit_rows_ = pass.logit_rows;

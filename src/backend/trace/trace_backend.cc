@@ -16,6 +16,7 @@ class TraceBackend final : public Backend {
   ThreadLayout thread_layout() const override { return inner_->thread_layout(); }
   std::vector<KernelRange> kernel_ranges() const override { return inner_->kernel_ranges(); }
   std::vector<BackendMemory> memory() const override { return inner_->memory(); }
+  std::optional<BackendTransfers> transfers() const override { return inner_->transfers(); }
 
   Result<Buffer> Allocate(size_t bytes) override { return inner_->Allocate(bytes); }
   Result<Buffer> Upload(std::span<const float> values) override { return inner_->Upload(values); }

@@ -182,6 +182,13 @@ TEST_F(MonitorTest, MemoryIsToldByTier) {
   EXPECT_GT(values.at("process_resident_memory_bytes"), 1e5);
 }
 
+TEST_F(MonitorTest, TransfersAreThereWhereThereIsABus) {
+  EXPECT_EQ(Values().count("tern_transfer_bytes_total to_host"), 0u);
+  monitor().SetTransfers([] { return Transfers{7000, 50}; });
+  EXPECT_EQ(Values().at("tern_transfer_bytes_total to_device"), 7000);
+  EXPECT_EQ(Values().at("tern_transfer_bytes_total to_host"), 50);
+}
+
 TEST_F(MonitorTest, AThreadOfItsOwnLooks) {
   options_.period = 0.001;
   monitor().Start();
