@@ -58,7 +58,7 @@ class CudaBackend final : public Backend {
   int threads() const override { return 1; }
   std::vector<KernelRange> kernel_ranges() const override {
     const int64_t few = HasWgmma() ? kFewRows : 0;
-    std::vector<KernelRange> ranges = {{1, few, "linear_few (mma.sync)"}};
+    std::vector<KernelRange> ranges = {{1, few, "linear_one, linear_stream (mma.sync)"}};
     if (HasWgmma()) ranges.push_back({few + 1, 0, "linear_many (wgmma)"});
     return ranges;
   }

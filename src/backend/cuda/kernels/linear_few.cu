@@ -1,8 +1,8 @@
-// Few rows times ternary weights, when they don't fit linear_stream.cu. A block owns some blocks of 16 rows of the weights; each of its
-// warps has the same columns of all of them, so that what the weights are multiplied with stays in
-// registers. The weights of a warp's first kAhead tiles are on their way to shared memory before the
-// kernel's predecessor has ended; for the published models that is all of them. The warps' int32
-// sums meet in shared memory, where any order gives the same bits.
+// Few rows times ternary weights, when they don't fit linear_stream.cu. A block owns some blocks of
+// 16 rows of the weights; each of its warps has the same columns of all of them, so that what the
+// weights are multiplied with stays in registers. The weights of a warp's first kAhead tiles are on
+// their way to shared memory before the kernel's predecessor has ended. The warps' int32 sums meet
+// in shared memory, where any order gives the same bits.
 #include <algorithm>
 
 #include "backend/cuda/kernels/few.cuh"
